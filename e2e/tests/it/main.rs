@@ -1,0 +1,3 @@
+//! Sentences about the whole system.
+
+mod house;
