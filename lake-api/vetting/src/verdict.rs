@@ -1,0 +1,131 @@
+//! The answer of the vetting and what it depends on besides the evidence.
+
+use std::collections::BTreeSet;
+
+use oscar_permit::{CanonicalError, ColumnTag, ReleaseId, Sha256Digest, canonical_json};
+use serde::{Deserialize, Serialize};
+
+use crate::{KeyValue, LedgerTable, RuleFinding, RuleId, VettedTable};
+
+/// What the judgement must know about the release besides its evidence. Every field is
+/// the caller's to fill, so none has a default: a forgotten one would be a hole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseContext {
+    /// The release.
+    pub release: ReleaseId,
+    /// The random draw for review, uniform over all of `u64`. Derive it with a secret of
+    /// the platform from the plan's hash (HMAC), so that asking again draws the same.
+    pub draw: u64,
+    /// Whether the requester has no released result under this permit yet.
+    pub first_of_requester: bool,
+    /// Whether nothing of one of the datasets has been released to this tenant yet.
+    pub first_of_dataset: bool,
+    /// Tags of all columns the statement uses.
+    pub tags: BTreeSet<ColumnTag>,
+    /// Whether the contract of any scanned table names second units (rule R10).
+    pub second_units_named: bool,
+    /// Reasons for review that the query gate has found in the statement.
+    pub statement_reasons: Vec<ReviewReason>,
+}
+
+/// Why a person must look.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReviewReason {
+    /// The requester's first release.
+    FirstOfRequester,
+    /// The first release of a dataset.
+    FirstOfDataset,
+    /// Drawn at random.
+    RandomDraw,
+    /// The table holds sums or means.
+    SumsAndMeans,
+    /// The table counts distinct values of something that is not the person.
+    DistinctCount,
+    /// More than [`crate::MANY_CELLS`] cells.
+    ManyCells,
+    /// A difference to a released table has between T and 2T-1 persons.
+    GapBelowTwiceThreshold,
+    /// It is not proven that no combination of released tables singles out few persons.
+    SpanUndecided,
+    /// A cell says something about everybody, or nearly everybody, in its group.
+    ClassDisclosure,
+    /// Whose values are left out of a count cannot be told from the evidence.
+    ComplementUnknown,
+    /// A column with this tag is used.
+    TaggedColumn(ColumnTag),
+    /// The contract names second units and the evidence does not count them.
+    SecondUnitsUnknown,
+    /// A declared structural zero holds persons.
+    StructuralZeroContradicted,
+    /// The query gate asks for it: a neutral code of the statement's shape.
+    Statement(String),
+}
+
+/// The verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "verdict", content = "because")]
+pub enum Verdict {
+    /// May be released without a person looking.
+    Auto,
+    /// Two stewards must approve, for these reasons.
+    Review(Vec<ReviewReason>),
+    /// Not released. The findings are neutral and may be shown to the requester.
+    Refused(Vec<RuleFinding>),
+}
+
+/// One hidden place of the table and the rules that hid it: for reviewers only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HiddenCell {
+    /// The grouping set.
+    pub grouping_set: usize,
+    /// The key.
+    pub key: Vec<KeyValue>,
+    /// The aggregate's name; `None` when the whole cell is hidden.
+    pub aggregate: Option<String>,
+    /// Why; empty for a cell without any person.
+    pub rules: BTreeSet<RuleId>,
+}
+
+/// Everything the vetting has to say about a release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The table to release; without rows when refused.
+    pub table: VettedTable,
+    /// Every rule that fired, for stewards and auditors; sorted, each once.
+    pub findings: Vec<RuleFinding>,
+    /// The hidden-cell map for the reviewer pack. It must not reach the requester.
+    pub hidden: Vec<HiddenCell>,
+    /// The person sets to remember once the table is released; empty when refused.
+    pub released: LedgerTable,
+    /// Digest of the proof that no combination of released tables singles out few
+    /// persons; `None` when there is no such proof.
+    pub witness: Option<Sha256Digest>,
+}
+
+#[derive(Serialize)]
+struct DigestedFindings<'a> {
+    verdict: &'a Verdict,
+    findings: &'a [RuleFinding],
+    hidden: &'a [HiddenCell],
+    ledger: Sha256Digest,
+}
+
+impl Judgement {
+    /// The rule-verdict digest of the receipt. It covers the ledger's person sets, which
+    /// nobody outside knows: otherwise the few possible findings could be tried one by
+    /// one against the digest, and the digest would tell why a cell is hidden.
+    ///
+    /// # Errors
+    /// When a key has no canonical form.
+    pub fn findings_digest(&self) -> Result<Sha256Digest, CanonicalError> {
+        let Self { verdict, table: _, findings, hidden, released, witness: _ } = self;
+        let digested = DigestedFindings { verdict, findings, hidden, ledger: released.digest() };
+        Ok(Sha256Digest::of(canonical_json(&digested)?))
+    }
+}
