@@ -1,0 +1,124 @@
+//! Batches into Parquet files of bounded size, with bounded memory.
+//!
+//! A row group is closed at 128 Ki rows or 64 MiB, a file at 128 MiB. Statistics stay in the
+//! files and only where they prune something: never for the hidden person index. The Delta
+//! log itself gets row counts and no values.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use object_store::buffered::BufWriter;
+use object_store::{ObjectStore, ObjectStoreExt};
+use oscar_permit::PERSON_INDEX_COLUMN;
+use parquet::arrow::AsyncArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::TableError;
+use crate::table_location::TableLocation;
+
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
+const FILE_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes of one part of an upload, and how many parts are under way at once.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+const PARTS: usize = 2;
+
+/// One file that is complete in the store and not yet part of any version.
+#[derive(Debug, Clone)]
+pub(crate) struct StagedFile {
+    /// Its name in the table's folder.
+    pub(crate) name: String,
+    /// Its bytes.
+    pub(crate) size: u64,
+    /// Its rows.
+    pub(crate) rows: u64,
+}
+
+/// Writes one file after the other.
+pub(crate) struct FileSeries {
+    location: TableLocation,
+    store: Arc<dyn ObjectStore>,
+    schema: SchemaRef,
+    properties: WriterProperties,
+    open: Option<OpenFile>,
+    done: Vec<StagedFile>,
+}
+
+struct OpenFile {
+    name: String,
+    writer: AsyncArrowWriter<BufWriter>,
+    rows: u64,
+}
+
+impl FileSeries {
+    pub(crate) fn new(location: TableLocation, schema: SchemaRef) -> Result<Self, TableError> {
+        let properties = WriterProperties::builder()
+            .set_created_by(concat!("oscar-lake ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_column_statistics_enabled(PERSON_INDEX_COLUMN.into(), EnabledStatistics::None)
+            .build();
+        let store = location.storage().store();
+        Ok(Self { location, store, schema, properties, open: None, done: Vec::new() })
+    }
+
+    /// Adds a batch; its columns are those of the table.
+    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let mut file = match self.open.take() {
+            Some(file) => file,
+            None => self.start()?,
+        };
+        let written = file.writer.write(batch).await;
+        file.rows += batch.num_rows() as u64;
+        let full = file.writer.bytes_written() >= FILE_BYTES;
+        self.open = Some(file);
+        written?;
+        if full { self.close().await } else { Ok(()) }
+    }
+
+    /// Completes the last file.
+    pub(crate) async fn finish(mut self) -> Result<Vec<StagedFile>, TableError> {
+        match self.close().await {
+            Ok(()) => Ok(self.done),
+            Err(error) => {
+                self.abandon().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives up: the open upload is cancelled. Files that are complete stay behind, unreferenced.
+    pub(crate) async fn abandon(mut self) {
+        if let Some(file) = self.open.take()
+            && let Err(error) = file.writer.into_inner().abort().await
+        {
+            tracing::warn!(%error, "an upload could not be cancelled; its parts stay invisible");
+        }
+    }
+
+    fn start(&self) -> Result<OpenFile, TableError> {
+        let name = format!("part-{:05}-{}.zstd.parquet", self.done.len(), uuid::Uuid::new_v4());
+        let path = self.location.folder().join(name.as_str());
+        let upload = BufWriter::with_capacity(Arc::clone(&self.store), path, PART_BYTES).with_max_concurrency(PARTS);
+        let writer = AsyncArrowWriter::try_new(upload, Arc::clone(&self.schema), Some(self.properties.clone()))?;
+        Ok(OpenFile { name, writer, rows: 0 })
+    }
+
+    async fn close(&mut self) -> Result<(), TableError> {
+        let Some(file) = self.open.as_mut() else { return Ok(()) };
+        file.writer.finish().await?;
+        // The size of what the store holds, not of what was sent.
+        let size = self.store.head(&self.location.folder().join(file.name.as_str())).await?.size;
+        if let Some(OpenFile { name, writer: _, rows }) = self.open.take() {
+            self.done.push(StagedFile { name, size, rows });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! From a table contract to the Arrow schema of its files.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use oscar_permit::{LogicalType, PERSON_INDEX_COLUMN, PersonIndex, TableContract, TableKind};
+
+/// The Arrow type that holds a contract's type.
+#[must_use]
+pub fn arrow_type(logical_type: LogicalType) -> DataType {
+    match logical_type {
+        LogicalType::Boolean => DataType::Boolean,
+        LogicalType::Integer => DataType::Int64,
+        LogicalType::Number => DataType::Float64,
+        LogicalType::String => DataType::Utf8,
+        LogicalType::Date => DataType::Date32,
+        LogicalType::Datetime => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    }
+}
+
+/// The physical schema of a table: the contract's columns in their order and, for a table of
+/// persons, the hidden person index last (`Int32`, null where a row belongs to nobody).
+#[must_use]
+pub fn arrow_schema(contract: &TableContract) -> SchemaRef {
+    let declared = contract
+        .columns
+        .iter()
+        .map(|column| Field::new(column.name.as_str(), arrow_type(column.logical_type), !column.required));
+    let hidden = match &contract.kind {
+        TableKind::Persons { .. } => Some(Field::new(PERSON_INDEX_COLUMN, DataType::Int32, true)),
+        TableKind::Reference => None,
+    };
+    Arc::new(Schema::new(declared.chain(hidden).collect::<Vec<_>>()))
+}
+
+/// The 32 bits of a person index as the signed number that the lake stores.
+#[must_use]
+pub const fn person_index_to_storage(person: PersonIndex) -> i32 {
+    person.0.cast_signed()
+}
+
+/// The person index whose bits the lake stores as `stored`.
+#[must_use]
+pub const fn person_index_from_storage(stored: i32) -> PersonIndex {
+    PersonIndex(stored.cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_person_index_survives_storage() {
+        for index in [0, 1, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+            assert_eq!(person_index_from_storage(person_index_to_storage(PersonIndex(index))), PersonIndex(index));
+        }
+    }
+}
