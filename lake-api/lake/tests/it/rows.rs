@@ -70,20 +70,18 @@ pub(crate) fn schema() -> SchemaRef {
 /// One row per number; the number is in `contacts`, and every nullable column has a null.
 pub(crate) fn batch(numbers: impl IntoIterator<Item = i64>) -> RecordBatch {
     let numbers: Vec<i64> = numbers.into_iter().collect();
-    let every_third = |n: &i64| n % 3 != 0;
+    let present = || numbers.iter().map(|n| (n % 3 != 0).then_some(*n));
+    let days = |n: i64| i32::try_from(n % 20_000).unwrap();
+    let person = |n: i64| -i32::try_from(n).unwrap();
+    let seen: TimestampMicrosecondArray = present().map(|n| n.map(|n| n * 1_000_003)).collect();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(numbers.iter().map(|n| format!("pseudonym-{n}")))),
         Arc::new(Int64Array::from(numbers.clone())),
-        Arc::new(Float64Array::from_iter(numbers.iter().map(|n| every_third(n).then_some(*n as f64 / 4.0)))),
-        Arc::new(BooleanArray::from_iter(numbers.iter().map(|n| every_third(n).then_some(n % 2 == 0)))),
-        Arc::new(Date32Array::from_iter(
-            numbers.iter().map(|n| every_third(n).then_some(i32::try_from(n % 20_000).unwrap())),
-        )),
-        Arc::new(
-            TimestampMicrosecondArray::from_iter(numbers.iter().map(|n| every_third(n).then_some(n * 1_000_003)))
-                .with_timezone("UTC"),
-        ),
-        Arc::new(Int32Array::from_iter(numbers.iter().map(|n| every_third(n).then_some(-i32::try_from(*n).unwrap())))),
+        Arc::new(present().map(|n| n.map(|n| n as f64 / 4.0)).collect::<Float64Array>()),
+        Arc::new(present().map(|n| n.map(|n| n % 2 == 0)).collect::<BooleanArray>()),
+        Arc::new(present().map(|n| n.map(days)).collect::<Date32Array>()),
+        Arc::new(seen.with_timezone("UTC")),
+        Arc::new(present().map(|n| n.map(person)).collect::<Int32Array>()),
     ];
     RecordBatch::try_new(schema(), columns).unwrap()
 }
