@@ -14,19 +14,33 @@
 //! The unit is the person, not the row. Whatever cannot be judged is refused or goes to
 //! people; nothing passes because it was not understood.
 
+mod cell_rules;
+mod class_disclosure;
+mod differencing;
+mod dominance;
 mod evidence;
+mod evidence_check;
+mod judge;
 mod key_value;
+mod layout;
 mod ledger;
 mod person_set;
 mod quota;
+mod receipt;
+mod rounding;
 mod rule;
+mod share_hidden;
 mod table;
 mod verdict;
 
 pub use evidence::{AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, Evidence, KeyColumn};
+pub use evidence_check::{EvidenceError, check_evidence};
+pub use judge::judge;
 pub use key_value::{KeyValue, OrderedF64};
 pub use ledger::{Family, LedgerTable};
 pub use quota::{QuotaExceeded, QuotaUse, quota_decision};
+pub use receipt::{PinnedTable, Receipt, ReceiptError, ReleaseBasis, SignedReceipt};
+pub use rounding::{round_count, round_significant};
 pub use rule::{RuleFinding, RuleId, Scope, Severity};
 pub use table::{Note, SUPPRESSION_MARK, VettedRow, VettedTable, VettedValue, cell_text};
 pub use verdict::{HiddenCell, Judgement, ReleaseContext, ReviewReason, Verdict};

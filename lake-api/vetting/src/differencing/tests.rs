@@ -1,0 +1,187 @@
+//! An attacker who tries everything on tiny populations: he computes the row space of the
+//! released sets over the persons themselves, in exact fractions, and asks for every set
+//! of 1…T−1 persons whether its indicator lies in it.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::Family;
+
+const PERSONS: u32 = 8;
+
+/// A fraction in lowest terms; numbers stay tiny here.
+type Fraction = (i128, i128);
+
+fn lowest((n, d): Fraction) -> Fraction {
+    let (mut a, mut b) = (n.abs(), d.abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    let sign = if d < 0 { -1 } else { 1 };
+    (sign * n / a.max(1), sign * d / a.max(1))
+}
+
+fn minus_product(a: Fraction, b: Fraction, c: Fraction) -> Fraction {
+    lowest((a.0 * b.1 * c.1 - b.0 * c.0 * a.1, a.1 * b.1 * c.1))
+}
+
+/// Rows in echelon form by plain elimination, and whether `vector` lies in their span.
+fn echelon(rows: &[u32]) -> Vec<Vec<Fraction>> {
+    let mut basis: Vec<Vec<Fraction>> = Vec::new();
+    for row in rows {
+        let left = reduce(&basis, (0..PERSONS).map(|bit| (i128::from(row >> bit & 1), 1)).collect());
+        if left.iter().any(|value| value.0 != 0) {
+            basis.push(left);
+        }
+    }
+    basis
+}
+
+fn reduce(basis: &[Vec<Fraction>], mut vector: Vec<Fraction>) -> Vec<Fraction> {
+    for row in basis {
+        let pivot = row.iter().position(|value| value.0 != 0).unwrap();
+        let factor = lowest((vector[pivot].0 * row[pivot].1, vector[pivot].1 * row[pivot].0));
+        for (value, other) in vector.iter_mut().zip(row) {
+            *value = minus_product(*value, factor, *other);
+        }
+    }
+    vector
+}
+
+fn isolated_by_brute_force(sets: &[u32], threshold: u32) -> Vec<u32> {
+    let basis = echelon(sets);
+    (1u32..1 << PERSONS)
+        .filter(|set| set.count_ones() < threshold)
+        .filter(|set| {
+            let indicator = (0..PERSONS).map(|bit| (i128::from(set >> bit & 1), 1)).collect();
+            reduce(&basis, indicator).iter().all(|value| value.0 == 0)
+        })
+        .collect()
+}
+
+fn set_of(mask: u32) -> RoaringBitmap {
+    (0..PERSONS).filter(|bit| mask >> bit & 1 == 1).collect()
+}
+
+fn table(masks: &[u32]) -> LedgerTable {
+    let cells = masks.iter().map(|mask| set_of(*mask)).collect();
+    LedgerTable { families: vec![Family { cells }], ..empty() }
+}
+
+fn empty() -> LedgerTable {
+    LedgerTable::empty("rel-1".parse().unwrap(), [].into())
+}
+
+/// Sets that may be released at all: at least T persons.
+fn releasable(threshold: u32) -> impl Strategy<Value = u32> {
+    (1u32..1 << PERSONS).prop_filter("fewer than T persons", move |mask| mask.count_ones() >= threshold)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn nothing_that_an_exhaustive_attacker_isolates_passes(
+        threshold in 2u32..=4,
+        seed in proptest::collection::vec(releasable(4), 1..7),
+        cut in 0usize..7,
+    ) {
+        let sets: Vec<u32> = seed;
+        let (earlier, new) = sets.split_at(cut.min(sets.len() - 1));
+        let earlier: Vec<LedgerTable> = earlier.chunks(2).map(table).collect();
+        let found = judge_differencing(&earlier, &table(new), threshold);
+        let isolated = isolated_by_brute_force(&sets, threshold);
+        let passes = !found.refused && found.proof.is_some();
+        prop_assert!(isolated.is_empty() || !passes, "sets {sets:?} isolate {isolated:?}");
+        // The first stage's gaps below T are real: what it refuses can be computed.
+        if found.refused && earlier.is_empty() {
+            prop_assert!(!isolated.is_empty(), "refused without cause: {sets:?}");
+        }
+    }
+
+    #[test]
+    fn an_isolated_single_atom_is_always_refused(sets in proptest::collection::vec(releasable(3), 2..7)) {
+        let bitmaps: Vec<RoaringBitmap> = sets.iter().map(|mask| set_of(*mask)).collect();
+        let distinct = distinct_sets(bitmaps.iter());
+        let (found, span) = span_of(&distinct, 3);
+        let atoms_alone: Vec<u32> = isolated_by_brute_force(&sets, 3)
+            .into_iter()
+            .filter(|set| found.iter().any(|atom| described(&distinct, std::slice::from_ref(atom), &[vec![0]]).contains(
+                &set_of(*set).iter().collect::<Vec<_>>())))
+            .collect();
+        if !atoms_alone.is_empty() {
+            prop_assert!(matches!(span, Span::Isolated(_)), "{sets:?} isolate the atoms {atoms_alone:?}: {span:?}");
+        }
+    }
+}
+
+#[test]
+fn a_total_minus_all_published_groups_is_refused() {
+    // Groups {0,1,2} and {3,4,5}, then everybody: persons 6 and 7 would remain.
+    let found = judge_differencing(&[table(&[0b0000_0111, 0b0011_1000])], &table(&[0b1111_1111]), 3);
+    assert!(found.refused);
+    // The other way round: the groups are asked for after the total.
+    let found = judge_differencing(&[table(&[0b1111_1111])], &table(&[0b0000_0111, 0b0011_1000]), 3);
+    assert!(found.refused);
+}
+
+#[test]
+fn the_same_table_again_tells_nothing_new() {
+    let released = table(&[0b0000_1111, 0b1111_0000]);
+    let found = judge_differencing(std::slice::from_ref(&released), &released, 4);
+    assert!(!found.refused && found.proof.is_some() && !found.near);
+}
+
+#[test]
+fn a_gap_of_exactly_t_persons_is_near_and_one_of_t_minus_1_is_refused() {
+    let whole: RoaringBitmap = (0..100).collect();
+    let judge = |missing: u32, threshold| {
+        let part: RoaringBitmap = (missing..100).collect();
+        let of = |set: &RoaringBitmap| LedgerTable { families: vec![Family { cells: vec![set.clone()] }], ..empty() };
+        judge_differencing(&[of(&whole)], &of(&part), threshold)
+    };
+    assert!(judge(9, 10).refused);
+    assert!(!judge(10, 10).refused && judge(10, 10).near);
+    assert!(!judge(19, 10).refused && judge(19, 10).near);
+    assert!(!judge(20, 10).refused && !judge(20, 10).near);
+    assert!(judge(20, 10).proof.is_some());
+}
+
+#[test]
+fn three_overlapping_sets_that_add_up_to_one_person_are_refused() {
+    // a = {0..9} ∪ {20}, b = {10..19}, c = {0..20} without 20 … a + b − c = {20}.
+    let sets: Vec<RoaringBitmap> = vec![(0..10).chain([20]).collect(), (10..20).collect(), (0..20).collect()];
+    let one_each: Vec<LedgerTable> =
+        sets.iter().map(|set| LedgerTable { families: vec![Family { cells: vec![set.clone()] }], ..empty() }).collect();
+    let found = judge_differencing(&one_each[..2], &one_each[2], 5);
+    assert!(found.refused, "no pair and no family shows it, only the combination of all three");
+}
+
+#[test]
+fn what_was_isolated_before_leads_to_people_and_not_to_refusal() {
+    let odd: Vec<RoaringBitmap> = vec![(0..10).chain([20]).collect(), (10..20).collect(), (0..20).collect()];
+    let earlier = LedgerTable { families: odd.into_iter().map(|set| Family { cells: vec![set] }).collect(), ..empty() };
+    let unrelated = LedgerTable { families: vec![Family { cells: vec![(100..200).collect()] }], ..empty() };
+    let found = judge_differencing(&[earlier], &unrelated, 5);
+    assert!(!found.refused && found.proof.is_none());
+}
+
+#[test]
+fn scattered_person_indices_are_judged_like_dense_ones() {
+    let scattered =
+        |persons: std::ops::Range<u32>| -> RoaringBitmap { persons.map(|n| n * 40_000_003 % 4_294_967_291).collect() };
+    let of = |set: RoaringBitmap| LedgerTable { families: vec![Family { cells: vec![set] }], ..empty() };
+    assert!(judge_differencing(&[of(scattered(0..50))], &of(scattered(0..47)), 10).refused);
+    assert!(!judge_differencing(&[of(scattered(0..50))], &of(scattered(50..90)), 10).refused);
+}
+
+#[test]
+fn two_crossing_tables_with_large_atoms_are_proven_safe() {
+    // 6 × 5 cells over 6000 persons: 30 atoms of 200.
+    let cells = |modulus: u32| -> Vec<RoaringBitmap> {
+        (0..modulus).map(|rest| (0..6000).filter(|person| person % modulus == rest).collect()).collect()
+    };
+    let of = |cells| LedgerTable { families: vec![Family { cells }], ..empty() };
+    let found = judge_differencing(&[of(cells(6))], &of(cells(5)), 10);
+    assert!(!found.refused && !found.near && found.proof.is_some());
+}
