@@ -1,0 +1,72 @@
+//! The ledger's index: which releases' person sets a new release must be judged against.
+//!
+//! An entry is made when the verdict AUTO or REVIEW is journalled: a reservation. It goes
+//! when the release ends unpublished, and stays for ever once published. The *epoch*
+//! counts the entries ever made. It never falls, so an answer judged against epoch 7 is
+//! current exactly while the epoch is 7; that reservations went since only means it was
+//! judged more strictly than needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use oscar_permit::{DatasetName, ReleaseId, TableRef};
+use serde::{Deserialize, Serialize};
+
+use super::{Moment, ReleaseRecord, TenantState};
+use crate::event::{Event, LedgerEntry};
+
+/// One release in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerRef {
+    /// The release.
+    pub release: ReleaseId,
+    /// Where its person sets are and what they came from.
+    pub entry: LedgerEntry,
+    /// How many cells it has.
+    pub cells: u64,
+    /// The epoch that began with it.
+    pub epoch: u64,
+    /// The journal record that made it.
+    pub sequence: u64,
+}
+
+impl TenantState {
+    /// All entries that count, oldest first.
+    #[must_use]
+    pub fn ledger(&self) -> &[Arc<LedgerRef>] {
+        &self.ledger
+    }
+
+    /// The number of entries ever made; a new answer must have been judged at the present one.
+    #[must_use]
+    pub const fn ledger_epoch(&self) -> u64 {
+        self.ledger_epoch
+    }
+
+    /// The entries that share a dataset, in any version, with `lineage`.
+    pub fn ledger_touching(&self, lineage: &BTreeMap<TableRef, u64>) -> impl Iterator<Item = &Arc<LedgerRef>> {
+        let datasets: BTreeSet<DatasetName> = lineage.keys().map(|table| table.dataset.clone()).collect();
+        self.ledger
+            .iter()
+            .filter(move |entry| entry.entry.lineage.keys().any(|table| datasets.contains(&table.dataset)))
+    }
+
+    pub(super) fn keep_ledger(&mut self, release: &ReleaseRecord, event: &Event, at: Moment) {
+        if !release.state().holds_ledger_entry() {
+            self.ledger.retain(|entry| entry.release != *release.id());
+        }
+        if let Event::VettingFinished { result, .. } = event
+            && let Some(entry) = &result.ledger
+        {
+            self.ledger_epoch += 1;
+            self.ledger.push(Arc::new(LedgerRef {
+                release: release.id().clone(),
+                entry: entry.clone(),
+                cells: result.cells,
+                epoch: self.ledger_epoch,
+                sequence: at.sequence,
+            }));
+        }
+    }
+}

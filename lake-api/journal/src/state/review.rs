@@ -1,0 +1,138 @@
+//! What persons may do with releases: decisions that turn a wish into events.
+//!
+//! Called inside [`crate::Journal::transact`], on the newest state:
+//!
+//! ```ignore
+//! journal.transact(actor, |state| state.cast_vote(&actor, &release, decision, &reason, content)).await
+//! ```
+//!
+//! Each answers with events that the state allows, or with a reason for people. The
+//! transition is checked once more when the events are appended.
+
+use oscar_permit::{Identity, Quotas, ReleaseId, Sha256Digest};
+
+use super::{TenantState, TransitionError, transition};
+use crate::event::{Decision, Event, Submission, VettingResult};
+use crate::record::{Actor, Entry};
+
+/// How many stewards must vote.
+pub const REQUIRED_VOTES: usize = 2;
+
+/// Longest reason, in characters.
+pub const MAX_REASON: usize = 2000;
+
+/// Why a step is not possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReviewError {
+    /// The state does not allow it.
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// All submissions of the permit are used up.
+    #[error("the permit's number of releases is used up, refused ones included; ask the authority for more")]
+    ReleasesUsedUp,
+    /// All cells of the permit are used up.
+    #[error("the permit's number of released cells would be exceeded; ask for fewer cells")]
+    CellsUsedUp,
+    /// Too many cells at once.
+    #[error("the release has more cells than the profile allows at once; ask for coarser groups")]
+    TooManyCells,
+}
+
+impl TenantState {
+    /// Submits a release, or submits it again after it was returned.
+    ///
+    /// # Errors
+    /// When it is not the requester's move, or the quota is used up.
+    pub fn submit(
+        &self,
+        actor: &Actor,
+        release: &ReleaseId,
+        submission: Submission,
+        quotas: &Quotas,
+    ) -> Result<Vec<Event>, ReviewError> {
+        let used = self.usage(&submission.permit).submitted;
+        let event = Event::ReleaseSubmitted { release: release.clone(), submission: Box::new(submission) };
+        let events = self.allowed(actor, event)?;
+        if used >= u64::from(quotas.releases) { Err(ReviewError::ReleasesUsedUp) } else { Ok(events) }
+    }
+
+    /// Journals vetting's answer; a refusal is journalled whatever the quota says.
+    ///
+    /// # Errors
+    /// [`TransitionError::StaleLedger`] when the ledger has grown since (judge again), or
+    /// when a quota of cells would be exceeded.
+    pub fn finish_vetting(
+        &self,
+        actor: &Actor,
+        release: &ReleaseId,
+        result: VettingResult,
+        quotas: &Quotas,
+    ) -> Result<Vec<Event>, ReviewError> {
+        let leaves = result.ledger.is_some();
+        let cells = result.cells;
+        if leaves && result.ledger_epoch != self.ledger_epoch() {
+            return Err(TransitionError::StaleLedger.into());
+        }
+        let events =
+            self.allowed(actor, Event::VettingFinished { release: release.clone(), result: Box::new(result) })?;
+        let permit = self.release(release).map(|known| known.submission().permit.clone());
+        let used = permit.map_or(0, |permit| self.cells_used(&permit));
+        if leaves && cells > u64::from(quotas.cells_per_release) {
+            Err(ReviewError::TooManyCells)
+        } else if leaves && used.saturating_add(cells) > u64::from(quotas.cells) {
+            Err(ReviewError::CellsUsedUp)
+        } else {
+            Ok(events)
+        }
+    }
+
+    /// Votes on a release.
+    ///
+    /// # Errors
+    /// Not in review, not a steward, the requester, a second vote, other content, no
+    /// reason, or two votes without the data controller's.
+    pub fn cast_vote(
+        &self,
+        actor: &Actor,
+        release: &ReleaseId,
+        decision: Decision,
+        reason: &str,
+        content: Sha256Digest,
+    ) -> Result<Vec<Event>, ReviewError> {
+        let reason = reason.trim().to_owned();
+        self.allowed(actor, Event::VoteCast { release: release.clone(), decision, reason, content })
+    }
+
+    /// Takes a request back.
+    ///
+    /// # Errors
+    /// Not the requester's, or already at an end.
+    pub fn withdraw(&self, actor: &Actor, release: &ReleaseId, reason: &str) -> Result<Vec<Event>, ReviewError> {
+        let reason = reason.trim().to_owned();
+        self.allowed(actor, Event::ReleaseWithdrawn { release: release.clone(), reason })
+    }
+
+    /// Calls a published release back.
+    ///
+    /// # Errors
+    /// Not a steward, no reason, or not published.
+    pub fn recall(&self, actor: &Actor, release: &ReleaseId, reason: &str) -> Result<Vec<Event>, ReviewError> {
+        let reason = reason.trim().to_owned();
+        self.allowed(actor, Event::ReleaseRecalled { release: release.clone(), reason })
+    }
+
+    /// Whether an entry of the audit trail must be kept from `viewer` for now: somebody
+    /// else's vote on a release that not both stewards have voted on.
+    #[must_use]
+    pub fn vote_is_hidden(&self, entry: &Entry, viewer: &Identity) -> bool {
+        let Event::VoteCast { release, .. } = &entry.event else { return false };
+        let undecided = self.release(release).is_none_or(|known| known.votes().len() < REQUIRED_VOTES);
+        undecided && entry.actor.identity() != Some(viewer)
+    }
+
+    fn allowed(&self, actor: &Actor, event: Event) -> Result<Vec<Event>, ReviewError> {
+        let known = event.release().and_then(|release| self.release(release));
+        transition(known.map(AsRef::as_ref), actor, &event)?;
+        Ok(vec![event])
+    }
+}
