@@ -52,7 +52,8 @@ impl Lake {
     }
 
     /// One version of a table for DataFusion, with every physical column: also the hidden
-    /// person index, so a door must put its own column list in front.
+    /// person index, so a door must put its own column list in front. The types are those of
+    /// [`crate::scan_type`].
     ///
     /// # Errors
     /// When the version is not there, was not written by us, or the store fails.

@@ -40,7 +40,7 @@ mod table_writer;
 pub use contracts::ContractStoreError;
 pub use lake::Lake;
 pub use put_if_absent::PutIfAbsentError;
-pub use schema::{arrow_schema, arrow_type, person_index_from_storage, person_index_to_storage};
+pub use schema::{arrow_schema, arrow_type, person_index_from_storage, person_index_to_storage, scan_type};
 pub use snapshot::{DataFile, TableError};
 pub use storage::{Storage, StorageConfig, StorageError};
 pub use table_writer::{StagedTable, TableWriter, WriteMode};

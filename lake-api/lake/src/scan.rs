@@ -14,7 +14,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{Result, Statistics, project_schema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::file_format::parquet::{ParquetFormat, transform_schema_to_view};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -41,7 +41,8 @@ pub(crate) struct PinnedTable {
 impl PinnedTable {
     pub(crate) fn new(location: &TableLocation, snapshot: &TableSnapshot) -> Result<Self, TableError> {
         Ok(Self {
-            schema: snapshot.schema(),
+            // Text as views: see `scan_type`.
+            schema: Arc::new(transform_schema_to_view(&snapshot.schema())),
             files: snapshot.files(location)?,
             store: location.storage().store(),
             url: location.storage_url()?,

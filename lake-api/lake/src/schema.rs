@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use oscar_permit::{LogicalType, PERSON_INDEX_COLUMN, PersonIndex, TableContract, TableKind};
 
-/// The Arrow type that holds a contract's type.
+/// The Arrow type in which a table is written.
 #[must_use]
 pub fn arrow_type(logical_type: LogicalType) -> DataType {
     match logical_type {
@@ -18,7 +18,21 @@ pub fn arrow_type(logical_type: LogicalType) -> DataType {
     }
 }
 
-/// The physical schema of a table: the contract's columns in their order and, for a table of
+/// The Arrow type in which a query sees a column: as it was written, except that text comes as
+/// views into the file's pages, which DataFusion groups and compares up to twice as fast.
+#[must_use]
+pub fn scan_type(logical_type: LogicalType) -> DataType {
+    match logical_type {
+        LogicalType::String => DataType::Utf8View,
+        LogicalType::Boolean
+        | LogicalType::Integer
+        | LogicalType::Number
+        | LogicalType::Date
+        | LogicalType::Datetime => arrow_type(logical_type),
+    }
+}
+
+/// The physical schema of a table as it is written: the contract's columns in their order and, for a table of
 /// persons, the hidden person index last (`Int32`, null where a row belongs to nobody).
 #[must_use]
 pub fn arrow_schema(contract: &TableContract) -> SchemaRef {
