@@ -29,6 +29,7 @@ mod contracts;
 mod durable_local;
 mod lake;
 mod parquet_file;
+mod part_upload;
 mod put_if_absent;
 mod scan;
 mod schema;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use object_store::buffered::BufWriter;
 use object_store::{ObjectStore, ObjectStoreExt};
 use oscar_permit::PERSON_INDEX_COLUMN;
 use parquet::arrow::AsyncArrowWriter;
@@ -16,14 +15,12 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::TableError;
+use crate::part_upload::PartUpload;
 use crate::table_location::TableLocation;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 const FILE_BYTES: usize = 128 * 1024 * 1024;
-/// Bytes of one part of an upload, and how many parts are under way at once.
-const PART_BYTES: usize = 8 * 1024 * 1024;
-const PARTS: usize = 2;
 
 /// One file that is complete in the store and not yet part of any version.
 #[derive(Debug, Clone)]
@@ -48,7 +45,7 @@ pub(crate) struct FileSeries {
 
 struct OpenFile {
     name: String,
-    writer: AsyncArrowWriter<BufWriter>,
+    writer: AsyncArrowWriter<PartUpload>,
     rows: u64,
 }
 
@@ -97,7 +94,7 @@ impl FileSeries {
     /// Gives up: the open upload is cancelled. Files that are complete stay behind, unreferenced.
     pub(crate) async fn abandon(mut self) {
         if let Some(file) = self.open.take()
-            && let Err(error) = file.writer.into_inner().abort().await
+            && let Err(error) = file.writer.into_inner().abandon().await
         {
             tracing::warn!(%error, "an upload could not be cancelled; its parts stay invisible");
         }
@@ -106,7 +103,7 @@ impl FileSeries {
     fn start(&self) -> Result<OpenFile, TableError> {
         let name = format!("part-{:05}-{}.zstd.parquet", self.done.len(), uuid::Uuid::new_v4());
         let path = self.location.folder().join(name.as_str());
-        let upload = BufWriter::with_capacity(Arc::clone(&self.store), path, PART_BYTES).with_max_concurrency(PARTS);
+        let upload = PartUpload::new(Arc::clone(&self.store), path);
         let writer = AsyncArrowWriter::try_new(upload, Arc::clone(&self.schema), Some(self.properties.clone()))?;
         Ok(OpenFile { name, writer, rows: 0 })
     }

@@ -86,6 +86,13 @@ pub(crate) fn batch(numbers: impl IntoIterator<Item = i64>) -> RecordBatch {
     RecordBatch::try_new(schema(), columns).unwrap()
 }
 
+/// Text that does not compress: 100 such batches make a file that is sent in several parts.
+pub(crate) fn noise(rows: usize) -> RecordBatch {
+    let text = || format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let column: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|_| text())));
+    RecordBatch::try_from_iter([("noise", column)]).unwrap()
+}
+
 /// Everything a version holds, as SQL sees it.
 pub(crate) async fn query(lake: &Lake, table: &TableRef, version: u64, sql: &str) -> Vec<RecordBatch> {
     let context = SessionContext::new();
