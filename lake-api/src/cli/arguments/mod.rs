@@ -1,0 +1,135 @@
+//! The command line's words.
+
+mod global;
+mod offline;
+mod release;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::exit;
+
+pub use self::global::{Format, Global};
+pub use self::offline::{AuditArguments, AuditCommand, DemoArguments, IntakeArguments, VerifyArguments};
+pub use self::release::{
+    ContentFormatArgument, ReleaseCommand, ReviewArguments, SubmitArguments, VoteArguments, VoteDecisionArgument,
+};
+
+/// Everything `oscar` understands.
+#[derive(Debug, Parser)]
+#[command(
+    name = "oscar",
+    version,
+    about = "Ask a guarded health data workspace for results, and check what came out of it",
+    after_help = exit::HELP,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Arguments {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole path on this machine: extracts in, vetted results out
+    Demo(DemoArguments),
+    /// Log in at the identity provider and keep the token
+    Login(LoginArguments),
+    /// What data there is for you
+    #[command(after_help = "Examples:\n  oscar catalogue\n  oscar catalogue hospital --output json")]
+    Catalogue {
+        /// Show this dataset's tables and columns
+        dataset: Option<String>,
+    },
+    /// Your permits: role, purpose, validity, quota
+    #[command(after_help = "Examples:\n  oscar permit\n  oscar permit --output json")]
+    Permit,
+    /// Check statements before submitting them
+    #[command(subcommand)]
+    Query(QueryCommand),
+    /// Ask for releases, follow them, review them, fetch results
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+    /// Verify a receipt and its content, offline
+    Verify(VerifyArguments),
+    /// Verify the tenant's journal, offline, or read it
+    Audit(AuditArguments),
+    /// Take a delivery into the lake of a data directory on this machine
+    Intake(IntakeArguments),
+    /// Print a completion script for your shell
+    #[command(after_help = "Examples:\n  oscar completion bash > ~/.local/share/bash-completion/completions/oscar\n  \
+        oscar completion zsh > ~/.zfunc/_oscar")]
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+    /// Compute one statement from standard input; started by the service itself
+    #[command(hide = true)]
+    Worker,
+}
+
+/// What can be done with a statement before it is submitted.
+#[derive(Debug, Subcommand)]
+pub enum QueryCommand {
+    /// Ask the gate about a statement; no data is touched
+    #[command(after_help = "Examples:\n  oscar query check question.sql\n  \
+        echo 'SELECT sex, count(*) AS persons FROM population.person GROUP BY sex' | oscar query check -\n  \
+        oscar query check --sql 'SELECT * FROM population.person'   # refused, with the remedy; exit code 3")]
+    Check(CheckArguments),
+}
+
+/// A statement to check.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The statement.
+    #[command(flatten)]
+    pub statement: Statement,
+    /// The permit to check under, where you have several
+    #[arg(long)]
+    pub permit: Option<String>,
+}
+
+/// One SQL statement, from a file, from standard input or from the command line.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Statement {
+    /// File with one SELECT statement; '-' reads standard input
+    pub file: Option<PathBuf>,
+    /// The statement itself
+    #[arg(long)]
+    pub sql: Option<String>,
+}
+
+/// How to log in.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  oscar login --issuer https://login.example.dk --client-id oscar\n  \
+    oscar login --issuer https://login.example.dk --client-id oscar --device\n  \
+    OSCAR_CLIENT_SECRET=… oscar login --issuer https://login.example.dk --client-id robot --client-credentials")]
+pub struct LoginArguments {
+    /// The identity provider
+    #[arg(long, env = "OSCAR_ISSUER")]
+    pub issuer: String,
+    /// This program's name at the identity provider
+    #[arg(long, env = "OSCAR_CLIENT_ID", default_value = "oscar-cli")]
+    pub client_id: String,
+    /// The resource the token is for, where the identity provider wants it said (RFC 8707)
+    #[arg(long, env = "OSCAR_RESOURCE", value_name = "URI")]
+    pub resource: Option<String>,
+    /// Whom the identity provider may expect
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Show a code to enter on another device instead of opening a browser here
+    #[arg(long, conflicts_with = "client_credentials")]
+    pub device: bool,
+    /// Log in as a program; the secret comes from `OSCAR_CLIENT_SECRET`
+    #[arg(long)]
+    pub client_credentials: bool,
+}

@@ -1,0 +1,55 @@
+//! `oscar`: the person's command line.
+//!
+//! ```text
+//!  arguments ─▶ command ─▶ client (HTTP /v1) ─▶ output (stdout: data) / talk (stderr: words)
+//!                   └────▶ offline: verify, audit verify, intake, demo
+//! ```
+//!
+//! What a program may want to read goes to standard output and nothing else does; words
+//! for people go to standard error. A reader that closes the pipe early (`| head`) ends
+//! the program quietly. Every way to end has its own exit code, see [`exit`].
+
+pub mod arguments;
+mod client;
+mod command;
+mod error;
+pub mod exit;
+pub(crate) mod output;
+pub(crate) mod progress;
+mod session;
+mod token_store;
+pub(crate) mod verification;
+
+pub(crate) use self::client::ApiClient;
+pub(crate) use self::command::refusal;
+pub use self::error::CliError;
+pub(crate) use self::output::Output;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use self::arguments::Arguments;
+use self::exit::Exit;
+
+/// Runs the command line `arguments` (the program's name first) and tells how it ended.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        // Help and version are asked for and end well; everything else is a usage error.
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return if error.print().is_ok() { exit.into() } else { Exit::Ok.into() };
+        }
+    };
+    let mut output = Output::new(&arguments.global);
+    match command::dispatch(arguments, &mut output).await {
+        Ok(exit) => exit.into(),
+        Err(CliError::ReaderGone) => Exit::Ok.into(),
+        Err(error) => {
+            output.error(&error);
+            error.exit().into()
+        }
+    }
+}
