@@ -1,0 +1,472 @@
+//! One resource, resolved: its files, its format, its fields, keys and references.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use oscar_permit::{ColumnName, DataPermit, DatasetName, Sha256Digest, TableName};
+
+use super::column_name::table_name;
+use super::descriptor::{
+    Dialect, DialectWord, ForeignKey, OneOrMany, PersonKey, Resource, ResourceKind, ResourceSection, Schema, SchemaWord,
+};
+use super::error::ResourceError;
+use super::field::{Fate, FieldContext, FieldPlan, missing};
+use super::file_path::resolve;
+use crate::pseudonymise::PersonKeyForm;
+
+/// One table of the delivery.
+#[derive(Debug)]
+pub(crate) struct ResourcePlan {
+    /// The name in the descriptor.
+    pub(crate) name: String,
+    pub(crate) table: TableName,
+    pub(crate) files: Vec<FilePlan>,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) rows: Option<u64>,
+    pub(crate) format: FileFormat,
+    pub(crate) fields: Vec<FieldPlan>,
+    pub(crate) matching: FieldsMatch,
+    pub(crate) person: PersonPlan,
+    pub(crate) keys: Vec<KeyPlan>,
+    pub(crate) references: Vec<ReferencePlan>,
+    /// Lists of fields that other resources refer to.
+    pub(crate) provides: Vec<Vec<usize>>,
+}
+
+/// One file.
+#[derive(Debug, Clone)]
+pub(crate) struct FilePlan {
+    pub(crate) path: PathBuf,
+    pub(crate) digest: Sha256Digest,
+    pub(crate) compression: Compression,
+}
+
+/// How a file is compressed, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileFormat {
+    Csv(CsvDialect),
+    /// One JSON object per line, UTF-8.
+    NdJson,
+    Parquet,
+}
+
+/// A delimited text file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CsvDialect {
+    pub(crate) delimiter: u8,
+    pub(crate) quote: Option<u8>,
+    pub(crate) double_quote: bool,
+    pub(crate) escape: Option<u8>,
+    pub(crate) comment: Option<u8>,
+    pub(crate) header: bool,
+    pub(crate) encoding: Encoding,
+}
+
+/// How text is written in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Utf8,
+    /// ISO 8859-1 and its superset windows-1252, which the web and most exports mean by it.
+    Windows1252,
+}
+
+/// How the file's columns and the schema's fields must agree (Table Schema v2, `fieldsMatch`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldsMatch {
+    /// The same, in the same order.
+    Exact,
+    /// The same, in any order.
+    Equal,
+    /// The file has all fields and may have more, which are not read.
+    Subset,
+    /// The file has no others and may have fewer; what is not there is null.
+    Superset,
+    /// At least one in common.
+    Partial,
+}
+
+/// Whose rows they are.
+#[derive(Debug, Clone)]
+pub(crate) enum PersonPlan {
+    Nobody,
+    Field { index: usize, form: PersonKeyForm },
+    Rows { column: ColumnName, form: PersonKeyForm },
+}
+
+/// Fields that together must differ in every row.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyPlan {
+    pub(crate) fields: Vec<usize>,
+    /// A primary key cannot be null; a unique field can.
+    pub(crate) primary: bool,
+}
+
+/// Fields whose values must occur in another resource.
+#[derive(Debug, Clone)]
+pub(crate) struct ReferencePlan {
+    pub(crate) fields: Vec<usize>,
+    pub(crate) table: TableName,
+    /// Which of that resource's `provides`.
+    pub(crate) key: usize,
+}
+
+/// A reference as the descriptor has it, resolved when all resources are known.
+pub(crate) struct PendingReference {
+    pub(crate) fields: Vec<usize>,
+    pub(crate) resource: String,
+    pub(crate) targets: Vec<String>,
+}
+
+/// What the package and the permit say about all resources.
+pub(crate) struct ResourceContext<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) dataset: &'a DatasetName,
+    pub(crate) identifier_space: &'a str,
+    pub(crate) permit: &'a DataPermit,
+    pub(crate) today: i32,
+}
+
+/// Longest table name that leaves room for the quarantine's.
+const LONGEST_TABLE_NAME: usize = 63 - "__quarantine".len();
+
+/// A resource, what it refers to, and its `oscar` section.
+pub(crate) type Resolved = (ResourcePlan, Vec<PendingReference>, ResourceSection);
+
+impl ResourcePlan {
+    pub(crate) fn of(resource: &Resource, context: &ResourceContext<'_>) -> Result<Resolved, ResourceError> {
+        let section = resource.oscar.clone().ok_or(ResourceError::Missing("the oscar section"))?;
+        let table = match &section.table {
+            Some(table) => table.clone(),
+            None => table_name(&resource.name).map_err(|source| ResourceError::Name {
+                what: "the resource".into(),
+                word: "table",
+                source,
+            })?,
+        };
+        if table.as_str().len() > LONGEST_TABLE_NAME {
+            return Err(ResourceError::unsupported(
+                "a table name of more than 51 characters",
+                "give a shorter oscar.table",
+            ));
+        }
+        let schema = schema(resource)?;
+        let fields = fields(&schema, &section, &table, context)?;
+        let files = files(resource, context.folder)?;
+        let plan = Self {
+            name: resource.name.clone(),
+            bytes: resource.bytes,
+            rows: section.rows,
+            format: format(resource)?,
+            matching: fields_match(schema.fields_match.clone())?,
+            person: person(&section, &fields, &table, context)?,
+            keys: keys(&schema, &fields)?,
+            references: Vec::new(),
+            provides: Vec::new(),
+            table,
+            files,
+            fields,
+        };
+        let pending =
+            schema.foreign_keys.into_iter().map(|key| reference(key, &plan.fields)).collect::<Result<_, _>>()?;
+        Ok((plan, pending, section))
+    }
+}
+
+/// Positions of named fields.
+pub(crate) fn positions(
+    names: &[String],
+    fields: &[FieldPlan],
+    role: &'static str,
+) -> Result<Vec<usize>, ResourceError> {
+    names
+        .iter()
+        .map(|name| {
+            fields
+                .iter()
+                .position(|field| field.source == *name)
+                .ok_or_else(|| ResourceError::UnknownField { role, field: name.clone() })
+        })
+        .collect()
+}
+
+fn schema(resource: &Resource) -> Result<Schema, ResourceError> {
+    match &resource.schema {
+        None => Err(ResourceError::Missing("schema")),
+        Some(SchemaWord::Reference(_)) => {
+            Err(ResourceError::unsupported("a schema in another file", "write the schema into the descriptor"))
+        }
+        Some(SchemaWord::Inline(json)) => serde_json::from_value(json.clone())
+            .map_err(|error| ResourceError::Syntax { section: "schema", problem: error.to_string() }),
+    }
+}
+
+fn fields(
+    schema: &Schema,
+    section: &ResourceSection,
+    table: &TableName,
+    context: &ResourceContext<'_>,
+) -> Result<Vec<FieldPlan>, ResourceError> {
+    let person_key = match &section.person_key {
+        Some(PersonKey::Field(name)) => Some(name),
+        Some(PersonKey::RowNumber(_)) | None => None,
+    };
+    let default_missing = missing(schema.missing_values.as_deref()).unwrap_or_else(|| vec![String::new()]);
+    let free_text_allowed =
+        |column: &ColumnName| context.permit.free_text.contains(&format!("{}.{table}.{column}", context.dataset));
+    let mut plans: Vec<FieldPlan> = Vec::with_capacity(schema.fields.len());
+    let mut sources = BTreeSet::new();
+    let mut columns = BTreeSet::new();
+    for field in &schema.fields {
+        let plan = FieldPlan::of(
+            field,
+            &FieldContext {
+                default_missing: &default_missing,
+                codes: section.codes.get(&field.name),
+                is_person_key: person_key == Some(&field.name),
+                free_text_allowed: &free_text_allowed,
+                today: context.today,
+            },
+        )?;
+        if !sources.insert(plan.source.clone()) {
+            return Err(ResourceError::DuplicateField(plan.source));
+        }
+        if plan.is_stored() && !columns.insert(plan.column.clone()) {
+            return Err(ResourceError::DuplicateColumn(plan.column));
+        }
+        plans.push(plan);
+    }
+    if plans.is_empty() {
+        return Err(ResourceError::Missing("schema.fields"));
+    }
+    if let Some(unknown) = section.codes.keys().find(|name| !sources.contains(*name)) {
+        return Err(ResourceError::UnknownField { role: "oscar.codes", field: unknown.clone() });
+    }
+    Ok(plans)
+}
+
+fn files(resource: &Resource, folder: &Path) -> Result<Vec<FilePlan>, ResourceError> {
+    if resource.data.is_some() {
+        return Err(ResourceError::unsupported(
+            "data inside the descriptor",
+            "put the rows into a file and give its path",
+        ));
+    }
+    let paths = resource.path.clone().ok_or(ResourceError::Missing("path"))?.into_vec();
+    let hashes = resource.hash.clone().ok_or(ResourceError::Missing("hash"))?.into_vec();
+    if paths.is_empty() || paths.len() != hashes.len() {
+        return Err(ResourceError::Hash);
+    }
+    paths
+        .iter()
+        .zip(&hashes)
+        .map(|(path, hash)| {
+            // Without a prefix Frictionless means MD5, which proves nothing.
+            if !hash.starts_with("sha256:") {
+                return Err(ResourceError::Hash);
+            }
+            let digest = hash.parse().map_err(|_| ResourceError::Hash)?;
+            let file = resolve(folder, path)?;
+            Ok(FilePlan { path: file, digest, compression: compression(path) })
+        })
+        .collect()
+}
+
+fn extension(path: &str) -> String {
+    Path::new(path).extension().map(|word| word.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
+}
+
+fn compression(path: &str) -> Compression {
+    match extension(path).as_str() {
+        "gz" => Compression::Gzip,
+        "zst" => Compression::Zstd,
+        _ => Compression::None,
+    }
+}
+
+/// The format by its name, or by the extension of the first path under the compression's.
+fn format(resource: &Resource) -> Result<FileFormat, ResourceError> {
+    let first =
+        resource.path.clone().map(OneOrMany::into_vec).and_then(|paths| paths.into_iter().next()).unwrap_or_default();
+    let inner = match compression(&first) {
+        Compression::None => extension(&first),
+        Compression::Gzip | Compression::Zstd => extension(
+            &Path::new(&first).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
+        ),
+    };
+    let word = resource.format.clone().map_or(inner, |format| format.to_ascii_lowercase());
+    let encoding = encoding(resource.encoding.as_deref())?;
+    match word.as_str() {
+        "csv" | "tsv" => Ok(FileFormat::Csv(dialect(resource, if word == "tsv" { b'\t' } else { b',' }, encoding)?)),
+        "ndjson" | "jsonl" if encoding == Encoding::Utf8 => Ok(FileFormat::NdJson),
+        "ndjson" | "jsonl" => Err(ResourceError::unsupported("NDJSON in this encoding", "write it in UTF-8")),
+        "parquet" if compression(&first) == Compression::None => Ok(FileFormat::Parquet),
+        "parquet" => {
+            Err(ResourceError::unsupported("compressed Parquet", "Parquet compresses inside; deliver it as it is"))
+        }
+        _ => Err(ResourceError::unsupported("this format", "give format: csv, ndjson or parquet")),
+    }
+}
+
+fn encoding(word: Option<&str>) -> Result<Encoding, ResourceError> {
+    match word.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("utf-8" | "utf8") => Ok(Encoding::Utf8),
+        Some("iso-8859-1" | "iso8859-1" | "latin-1" | "latin1" | "windows-1252" | "cp1252") => {
+            Ok(Encoding::Windows1252)
+        }
+        Some(_) => {
+            Err(ResourceError::unsupported("this encoding", "write the file in utf-8, iso-8859-1 or windows-1252"))
+        }
+    }
+}
+
+fn dialect(resource: &Resource, delimiter: u8, encoding: Encoding) -> Result<CsvDialect, ResourceError> {
+    let dialect: Dialect = match &resource.dialect {
+        None => Dialect::default(),
+        Some(DialectWord::Reference(_)) => {
+            return Err(ResourceError::unsupported(
+                "a dialect in another file",
+                "write the dialect into the descriptor",
+            ));
+        }
+        Some(DialectWord::Inline(json)) => serde_json::from_value(json.clone())
+            .map_err(|error| ResourceError::Syntax { section: "dialect", problem: error.to_string() })?,
+    };
+    if !matches!(dialect.line_terminator.as_deref(), None | Some("\n" | "\r\n")) {
+        return Err(ResourceError::unsupported("this lineTerminator", "end lines with LF or CR LF"));
+    }
+    let byte = |word: Option<&String>| match word.map(String::as_bytes) {
+        None | Some([]) => Ok(None),
+        Some([one]) if one.is_ascii() && !matches!(one, b'\n' | b'\r') => Ok(Some(*one)),
+        Some(_) => Err(ResourceError::unsupported("a dialect sign of several bytes", "use one ASCII character")),
+    };
+    Ok(CsvDialect {
+        delimiter: byte(dialect.delimiter.as_ref())?.unwrap_or(delimiter),
+        quote: if dialect.quote_char.is_none() { Some(b'"') } else { byte(dialect.quote_char.as_ref())? },
+        double_quote: dialect.double_quote.unwrap_or(true),
+        escape: byte(dialect.escape_char.as_ref())?,
+        comment: byte(dialect.comment_char.as_ref())?,
+        header: dialect.header.unwrap_or(true),
+        encoding,
+    })
+}
+
+fn fields_match(word: Option<OneOrMany<String>>) -> Result<FieldsMatch, ResourceError> {
+    let words = word.map(OneOrMany::into_vec).unwrap_or_default();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] | ["exact"] => Ok(FieldsMatch::Exact),
+        ["equal"] => Ok(FieldsMatch::Equal),
+        ["subset"] => Ok(FieldsMatch::Subset),
+        ["superset"] => Ok(FieldsMatch::Superset),
+        ["partial"] => Ok(FieldsMatch::Partial),
+        _ => Err(ResourceError::unsupported("this fieldsMatch", "use exact, equal, subset, superset or partial")),
+    }
+}
+
+fn person(
+    section: &ResourceSection,
+    fields: &[FieldPlan],
+    table: &TableName,
+    context: &ResourceContext<'_>,
+) -> Result<PersonPlan, ResourceError> {
+    match (section.kind, &section.person_key) {
+        (ResourceKind::Reference, None) if section.person_key_kind.is_none() => Ok(PersonPlan::Nobody),
+        (ResourceKind::Reference, _) => {
+            Err(ResourceError::unsupported("a person key in reference data", "declare kind: persons"))
+        }
+        (ResourceKind::Persons, None) => Err(ResourceError::Missing("oscar.personKey")),
+        (ResourceKind::Persons, Some(PersonKey::Field(name))) => {
+            let kind = section.person_key_kind.ok_or(ResourceError::Missing("oscar.personKeyKind"))?;
+            let index = fields.iter().position(|field| field.source == *name && field.fate == Fate::PersonKey);
+            let index =
+                index.ok_or_else(|| ResourceError::UnknownField { role: "oscar.personKey", field: name.clone() })?;
+            Ok(PersonPlan::Field { index, form: PersonKeyForm::of_field(kind, context.identifier_space) })
+        }
+        (ResourceKind::Persons, Some(PersonKey::RowNumber(key))) => {
+            if !key.row_number || section.person_key_kind.is_some() {
+                return Err(ResourceError::unsupported(
+                    "this personKey",
+                    "write {\"rowNumber\": true} and no personKeyKind",
+                ));
+            }
+            let column = match &key.name {
+                Some(column) => column.clone(),
+                None => ColumnName::new("person").map_err(|source| ResourceError::Name {
+                    what: "the person key".into(),
+                    word: "personKey.name",
+                    source,
+                })?,
+            };
+            if fields.iter().any(|field| field.is_stored() && field.column == column) {
+                return Err(ResourceError::DuplicateColumn(column));
+            }
+            Ok(PersonPlan::Rows {
+                column,
+                form: PersonKeyForm::of_rows(context.identifier_space, context.dataset, table),
+            })
+        }
+    }
+}
+
+fn keys(schema: &Schema, fields: &[FieldPlan]) -> Result<Vec<KeyPlan>, ResourceError> {
+    let mut keys = Vec::new();
+    if let Some(primary) = &schema.primary_key {
+        let fields = positions(&primary.clone().into_vec(), fields, "primaryKey")?;
+        if !fields.is_empty() {
+            keys.push(KeyPlan { fields, primary: true });
+        }
+    }
+    for unique in &schema.unique_keys {
+        keys.push(KeyPlan { fields: positions(&unique.clone().into_vec(), fields, "uniqueKeys")?, primary: false });
+    }
+    for (index, field) in schema.fields.iter().enumerate() {
+        let is_key = keys.iter().any(|key| key.fields == [index]);
+        if field.constraints.unique && !is_key {
+            keys.push(KeyPlan { fields: vec![index], primary: false });
+        }
+    }
+    Ok(keys)
+}
+
+fn reference(key: ForeignKey, fields: &[FieldPlan]) -> Result<PendingReference, ResourceError> {
+    let targets = key.reference.fields.into_vec();
+    let names = key.fields.into_vec();
+    if key.reference.resource.is_empty() {
+        return Err(ResourceError::unsupported("a foreign key of a resource to itself", "leave it out"));
+    }
+    if names.len() != targets.len() || names.is_empty() {
+        return Err(ResourceError::ReferenceShape(key.reference.resource));
+    }
+    Ok(PendingReference {
+        fields: positions(&names, fields, "foreignKeys")?,
+        resource: key.reference.resource,
+        targets,
+    })
+}
+
+/// Structural zeros and second units by their columns in the lake.
+pub(crate) fn stored_column(fields: &[FieldPlan], name: &str, role: &'static str) -> Result<ColumnName, ResourceError> {
+    fields
+        .iter()
+        .find(|field| field.source == name && field.is_stored())
+        .map(|field| field.column.clone())
+        .ok_or_else(|| ResourceError::UnknownField { role, field: name.to_owned() })
+}
+
+/// Structural zeros with lake names.
+pub(crate) fn structural_zero(
+    fields: &[FieldPlan],
+    zero: &BTreeMap<String, oscar_permit::Value>,
+) -> Result<oscar_permit::StructuralZero, ResourceError> {
+    zero.iter()
+        .map(|(name, value)| Ok((stored_column(fields, name, "oscar.structuralZeros")?, value.clone())))
+        .collect::<Result<_, ResourceError>>()
+        .map(oscar_permit::StructuralZero)
+}

@@ -1,0 +1,230 @@
+//! The hidden person index: one dense number per person, for the whole spoke.
+//!
+//! Pseudonyms differ between permits on purpose, so they cannot tell the ledger that the
+//! same person stands behind two released cells. This index can, and only evidence and
+//! ledger may read it. It maps `HMAC(index key, person key)`, cut to 128 bits, to the order
+//! in which persons were first seen; no person number is in it.
+//!
+//! ```text
+//!  segment-00000000000000000000.bin   magic, number of persons before it, keys…, SHA-256
+//!  segment-00000000000000000001.bin   created with put-if-absent; never changed
+//! ```
+//!
+//! **One person never gets two numbers.** Numbers are the positions of keys in the segments,
+//! read in order. Whoever wants to number new persons creates the next segment; when another
+//! intake has created it first, the loser reads it and asks again for whoever is still
+//! missing. A number is handed out only after its segment is durable, so a killed intake
+//! loses nothing and another permit, tenant or process sees the same numbers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+
+use super::map::{HashedKey, PersonMap};
+
+const MAGIC: &[u8; 8] = b"OSCARPI1";
+const HEADER: usize = 16;
+const SEAL: usize = 32;
+/// Far more lost races in a row than there can be intakes.
+const ATTEMPTS: usize = 1000;
+
+/// Why the person index cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PersonIndexError {
+    /// The store.
+    #[error("the person index cannot be {action}; nothing was made visible: deliver again when its store is back")]
+    Store {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        #[source]
+        source: object_store::Error,
+    },
+    /// A segment that does not follow from the ones before.
+    #[error("segment {0} of the person index is damaged; restore it from backup before anything is delivered")]
+    Damaged(u64),
+    /// 2^32 persons.
+    #[error("the person index is full")]
+    Full,
+    /// Others were always faster.
+    #[error("too many intakes number persons at the same time; deliver again")]
+    Busy,
+}
+
+/// The index in its store. One per process; intakes share it.
+#[derive(Debug)]
+pub(crate) struct PersonIndexStore {
+    store: Arc<dyn ObjectStore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    map: PersonMap,
+    segments: u64,
+}
+
+impl PersonIndexStore {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, state: Mutex::new(State::default()) }
+    }
+
+    /// The numbers of `keys`, in order; new persons are numbered first.
+    pub(crate) async fn numbers(&self, keys: &[HashedKey]) -> Result<Vec<u32>, PersonIndexError> {
+        let mut state = self.state.lock().await;
+        for _ in 0..ATTEMPTS {
+            let known: Option<Vec<u32>> = keys.iter().map(|key| state.map.get(key)).collect();
+            if let Some(numbers) = known {
+                return Ok(numbers);
+            }
+            self.append_missing(&mut state, keys).await?;
+        }
+        Err(PersonIndexError::Busy)
+    }
+
+    /// One try to create the next segment. Afterwards the segment at that place has been
+    /// read back into the map, whoever wrote it.
+    async fn append_missing(&self, state: &mut State, keys: &[HashedKey]) -> Result<(), PersonIndexError> {
+        // Numbers of other processes come first: on a fresh start this loads the whole index.
+        self.read_new_segments(state).await?;
+        let mut seen = std::collections::HashSet::new();
+        let missing: Vec<HashedKey> =
+            keys.iter().filter(|key| state.map.get(key).is_none() && seen.insert(**key)).copied().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let segment = encode(state.map.len() as u64, &missing);
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.store.put_opts(&location(state.segments), segment.into(), options).await {
+            Ok(_) => append(state, &missing),
+            // Lost the race, or an earlier answer got lost: the next round reads what is there.
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(source) => Err(PersonIndexError::Store { action: "written", source }),
+        }
+    }
+
+    async fn read_new_segments(&self, state: &mut State) -> Result<(), PersonIndexError> {
+        loop {
+            let read = |source| PersonIndexError::Store { action: "read", source };
+            let bytes = match self.store.get(&location(state.segments)).await {
+                Ok(found) => found.bytes().await.map_err(read)?,
+                Err(object_store::Error::NotFound { .. }) => return Ok(()),
+                Err(source) => return Err(read(source)),
+            };
+            let damaged = PersonIndexError::Damaged(state.segments);
+            let keys = decode(&bytes, state.map.len() as u64).ok_or(damaged)?;
+            append(state, &keys)?;
+        }
+    }
+}
+
+fn append(state: &mut State, keys: &[HashedKey]) -> Result<(), PersonIndexError> {
+    for key in keys {
+        if state.map.push(*key).is_none() {
+            // A key that is there already would have two numbers.
+            let damaged = state.map.get(key).is_some();
+            return Err(if damaged { PersonIndexError::Damaged(state.segments) } else { PersonIndexError::Full });
+        }
+    }
+    state.segments += 1;
+    Ok(())
+}
+
+fn location(segment: u64) -> Path {
+    Path::from(format!("segment-{segment:020}.bin"))
+}
+
+fn encode(before: u64, keys: &[HashedKey]) -> Bytes {
+    let mut bytes = Vec::with_capacity(HEADER + keys.len() * 16 + SEAL);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&before.to_le_bytes());
+    for key in keys {
+        bytes.extend_from_slice(key);
+    }
+    let seal = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&seal);
+    bytes.into()
+}
+
+fn decode(bytes: &[u8], before: u64) -> Option<Vec<HashedKey>> {
+    let (content, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
+    if Sha256::digest(content).as_slice() != seal {
+        return None;
+    }
+    let (header, keys) = content.split_at_checked(HEADER)?;
+    let (magic, count) = header.split_at_checked(8)?;
+    if magic != MAGIC || count != before.to_le_bytes() {
+        return None;
+    }
+    let (keys, rest) = keys.as_chunks::<16>();
+    (rest.is_empty() && !keys.is_empty()).then(|| keys.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    fn key(n: u32) -> HashedKey {
+        let mut key = [0; 16];
+        key[..4].copy_from_slice(&n.to_le_bytes());
+        key[4..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9).to_le_bytes());
+        key
+    }
+
+    #[tokio::test]
+    async fn numbers_are_dense_and_survive_a_restart() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let index = PersonIndexStore::new(Arc::clone(&store));
+        assert_eq!(index.numbers(&[key(5), key(6), key(5)]).await.unwrap(), [0, 1, 0]);
+        assert_eq!(index.numbers(&[key(7), key(6)]).await.unwrap(), [2, 1]);
+        let again = PersonIndexStore::new(store);
+        assert_eq!(again.numbers(&[key(8), key(7), key(6), key(5)]).await.unwrap(), [3, 2, 1, 0]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn racing_intakes_never_give_a_person_two_numbers() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let tasks: Vec<_> = (0..8u32)
+            .map(|task| {
+                let index = PersonIndexStore::new(Arc::clone(&store));
+                tokio::spawn(async move {
+                    let mut all = Vec::new();
+                    for round in 0..40u32 {
+                        // Every two neighbours share half of their persons.
+                        let keys: Vec<_> = (0..20).map(|n| key(round * 100 + task * 10 + n)).collect();
+                        all.extend(keys.iter().copied().zip(index.numbers(&keys).await.unwrap()));
+                    }
+                    all
+                })
+            })
+            .collect();
+        let mut numbers = std::collections::HashMap::new();
+        for task in tasks {
+            for (key, number) in task.await.unwrap() {
+                assert_eq!(*numbers.entry(key).or_insert(number), number);
+            }
+        }
+        let distinct: HashSet<_> = numbers.values().collect();
+        assert_eq!(distinct.len(), numbers.len());
+        assert_eq!(distinct.into_iter().max().copied(), Some(u32::try_from(numbers.len()).unwrap() - 1));
+    }
+
+    #[tokio::test]
+    async fn a_changed_segment_is_an_error_and_not_a_new_start() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        PersonIndexStore::new(Arc::clone(&store)).numbers(&[key(1)]).await.unwrap();
+        let mut bytes = store.get(&location(0)).await.unwrap().bytes().await.unwrap().to_vec();
+        bytes[20] ^= 1;
+        store.put(&location(0), bytes.into()).await.unwrap();
+        let error = PersonIndexStore::new(store).numbers(&[key(2)]).await.unwrap_err();
+        assert!(matches!(error, PersonIndexError::Damaged(0)));
+    }
+}

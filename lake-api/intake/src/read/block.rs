@@ -1,0 +1,63 @@
+//! Blocks of rows on their way from the reader to the workers.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+/// Rows per block, at most.
+pub(crate) const BLOCK_ROWS: usize = 16_384;
+/// Bytes of cells per block, about.
+pub(crate) const BLOCK_BYTES: usize = 1024 * 1024;
+/// Longest record.
+pub(crate) const LONGEST_RECORD: usize = 4 * 1024 * 1024;
+
+/// Rows that are still to be understood.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// Number of the block's first row in the resource, from 1.
+    pub(crate) first_row: u64,
+    /// Bytes read from the files so far, for the progress.
+    pub(crate) bytes_read: u64,
+    pub(crate) content: RawBlock,
+}
+
+/// What the reader found.
+#[derive(Debug)]
+pub(crate) enum RawBlock {
+    /// Split into cells.
+    Cells(CellBlock),
+    /// Lines of JSON, each a row.
+    Lines { bytes: Vec<u8>, ends: Vec<usize> },
+    /// Columns already.
+    Batch { batch: RecordBatch, file: usize },
+}
+
+/// Where a field's cells are in a file's rows; `None` where the file does not have the field.
+pub(crate) type Mapping = Arc<[Option<usize>]>;
+
+/// Cells as text, row by row.
+#[derive(Debug)]
+pub(crate) struct CellBlock {
+    pub(crate) bytes: Vec<u8>,
+    /// Start and end of every cell; a start beyond the end marks an absent cell.
+    pub(crate) spans: Vec<(u32, u32)>,
+    pub(crate) width: usize,
+    pub(crate) rows: usize,
+    /// Rows with too few or too many cells; their spans are all absent.
+    pub(crate) ragged: Vec<u32>,
+    pub(crate) mapping: Mapping,
+}
+
+/// The span of an absent cell.
+pub(crate) const ABSENT: (u32, u32) = (1, 0);
+
+impl CellBlock {
+    /// The cells of one column from the first row to the last.
+    pub(crate) fn column(&self, column: usize) -> impl Iterator<Item = Option<&[u8]>> {
+        self.spans
+            .iter()
+            .skip(column)
+            .step_by(self.width.max(1))
+            .map(|(start, end)| if start > end { None } else { self.bytes.get(*start as usize..*end as usize) })
+    }
+}

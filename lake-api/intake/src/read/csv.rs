@@ -1,0 +1,271 @@
+//! Delimited text, split into cells by `csv-core`, without an allocation per cell.
+//!
+//! `csv-core` is lenient on purpose; three things it lets through are errors here: a quote
+//! that is still open at the end of the file, a record longer than any real one (an open
+//! quote swallows everything behind it), and rows with a wrong number of cells, which
+//! become faults of those rows.
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+
+use super::ReadError;
+use super::block::{ABSENT, BLOCK_BYTES, BLOCK_ROWS, Block, CellBlock, LONGEST_RECORD, Mapping, RawBlock};
+use super::source::{BlockSink, Source, TextEvidence};
+use crate::package::{CsvDialect, Encoding, FieldPlan, FieldsMatch, ResourcePlan};
+
+/// Most cells a row may have.
+const WIDEST: usize = 65_536;
+
+/// Reads one file; `rows` were read before it. Returns the rows read now.
+pub(super) fn read(
+    plan: &ResourcePlan,
+    dialect: &CsvDialect,
+    source: &mut Source,
+    rows: u64,
+    text: &mut TextEvidence,
+    sink: &mut dyn BlockSink,
+) -> Result<u64, ReadError> {
+    source.skip_byte_order_mark()?;
+    let mut splitter = Splitter::new(dialect);
+    let file = source.number();
+    let (width, mapping) = if dialect.header {
+        if !splitter.next(source, 0)? {
+            return Err(ReadError::NoHeader { file });
+        }
+        let header = header(&splitter, dialect.encoding);
+        splitter.clear();
+        (header.len(), match_columns(&plan.fields, &header, plan.matching, file)?)
+    } else {
+        (plan.fields.len(), (0..plan.fields.len()).map(Some).collect())
+    };
+    let mut rows = rows;
+    loop {
+        let first_row = rows + 1;
+        let mut spans = Vec::with_capacity(width * 1024);
+        let mut ragged = Vec::new();
+        let mut count: usize = 0;
+        let mut more = true;
+        while count < BLOCK_ROWS && splitter.used < BLOCK_BYTES {
+            more = splitter.next(source, rows + 1)?;
+            if !more {
+                break;
+            }
+            if !splitter.spans_into(width, &mut spans) {
+                ragged.push(u32::try_from(count).unwrap_or(u32::MAX));
+            }
+            splitter.start = splitter.used;
+            count += 1;
+            rows += 1;
+        }
+        if count > 0 {
+            let bytes = splitter.take();
+            text.note(&bytes, dialect.encoding, first_row, &spans, width)?;
+            let mapping = Mapping::clone(&mapping);
+            let content = RawBlock::Cells(CellBlock { bytes, spans, width, rows: count, ragged, mapping });
+            sink.send(Block { first_row, bytes_read: source.bytes_read(), content })?;
+        }
+        if !more {
+            return Ok(rows);
+        }
+    }
+}
+
+impl TextEvidence {
+    /// Checks a block against its encoding. The delimiters are ASCII, so no character
+    /// crosses a cell and the block is valid exactly when its cells are.
+    fn note(
+        &mut self,
+        bytes: &[u8],
+        encoding: Encoding,
+        first_row: u64,
+        spans: &[(u32, u32)],
+        width: usize,
+    ) -> Result<(), ReadError> {
+        if bytes.is_ascii() {
+            return Ok(());
+        }
+        self.beyond_ascii = true;
+        let Err(error) = std::str::from_utf8(bytes) else { return Ok(()) };
+        self.utf8 = false;
+        match encoding {
+            Encoding::Windows1252 => Ok(()),
+            Encoding::Utf8 => {
+                let at = error.valid_up_to();
+                let cell = spans.iter().position(|(start, end)| start <= end && (*end as usize) > at).unwrap_or(0);
+                Err(ReadError::Encoding { row: first_row + (cell / width.max(1)) as u64 })
+            }
+        }
+    }
+}
+
+/// `csv-core` with its buffers; one record after the other is appended to `bytes`.
+struct Splitter {
+    reader: Reader,
+    bytes: Vec<u8>,
+    used: usize,
+    /// Where the current record begins.
+    start: usize,
+    ends: Vec<usize>,
+    cells: usize,
+    /// Something of a record was read since the last one ended.
+    pending: bool,
+}
+
+impl Splitter {
+    fn new(dialect: &CsvDialect) -> Self {
+        let mut builder = ReaderBuilder::new();
+        builder
+            .delimiter(dialect.delimiter)
+            .double_quote(dialect.double_quote)
+            .escape(dialect.escape)
+            .comment(dialect.comment)
+            .quoting(dialect.quote.is_some());
+        if let Some(quote) = dialect.quote {
+            builder.quote(quote);
+        }
+        Self {
+            reader: builder.build(),
+            bytes: vec![0; BLOCK_BYTES + 64 * 1024],
+            used: 0,
+            start: 0,
+            ends: vec![0; 256],
+            cells: 0,
+            pending: false,
+        }
+    }
+
+    /// Reads the next record behind the ones that are there; false at the end of the file.
+    fn next(&mut self, source: &mut Source, row: u64) -> Result<bool, ReadError> {
+        self.cells = 0;
+        loop {
+            let input = source.fill()?;
+            let at_end = input.is_empty();
+            if at_end && self.pending && self.inside_quotes() {
+                return Err(ReadError::OpenQuote { row });
+            }
+            let (Some(output), Some(ends)) = (self.bytes.get_mut(self.used..), self.ends.get_mut(self.cells..)) else {
+                return Err(ReadError::Interrupted);
+            };
+            let (result, consumed, written, cells) = self.reader.read_record(input, output, ends);
+            source.consume(consumed);
+            self.used += written;
+            self.cells += cells;
+            self.pending |= consumed > 0;
+            match result {
+                ReadRecordResult::Record => {
+                    self.pending = false;
+                    return Ok(true);
+                }
+                ReadRecordResult::End => return Ok(false),
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => self.bytes.resize(self.bytes.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => {
+                    if self.ends.len() >= WIDEST {
+                        return Err(ReadError::TooLong { row, limit: LONGEST_RECORD });
+                    }
+                    self.ends.resize(self.ends.len() * 2, 0);
+                }
+            }
+            if self.used - self.start > LONGEST_RECORD {
+                return Err(ReadError::TooLong { row, limit: LONGEST_RECORD });
+            }
+        }
+    }
+
+    /// Whether the record that the file leaves unfinished is inside quotes: only there a
+    /// line end does not end it.
+    fn inside_quotes(&self) -> bool {
+        let mut probe = self.reader.clone();
+        let (mut bytes, mut ends) = ([0; 8], [0; 8]);
+        let (result, ..) = probe.read_record(b"\n", &mut bytes, &mut ends);
+        // After a comment or an empty line there is no record to end, and no quote either.
+        matches!(result, ReadRecordResult::InputEmpty) && self.used > self.start || {
+            let mut probe = self.reader.clone();
+            let (result, ..) = probe.read_record(b"\nx\n", &mut bytes, &mut ends);
+            matches!(result, ReadRecordResult::InputEmpty)
+        }
+    }
+
+    /// Appends the cells' spans; false, with absent cells, when their number is wrong.
+    fn spans_into(&self, width: usize, spans: &mut Vec<(u32, u32)>) -> bool {
+        if self.cells != width {
+            spans.extend(std::iter::repeat_n(ABSENT, width));
+            return false;
+        }
+        let mut from = self.start;
+        for end in self.ends.iter().take(width) {
+            let to = self.start + end;
+            spans.push((u32::try_from(from).unwrap_or(1), u32::try_from(to).unwrap_or(0)));
+            from = to;
+        }
+        true
+    }
+
+    fn clear(&mut self) {
+        self.used = 0;
+        self.start = 0;
+    }
+
+    /// The bytes of all records so far; the buffer starts anew.
+    fn take(&mut self) -> Vec<u8> {
+        let bytes = self.bytes.get(..self.used).map(<[u8]>::to_vec).unwrap_or_default();
+        self.clear();
+        bytes
+    }
+}
+
+/// The header's cells as text; what is not of the encoding cannot match any field.
+fn header(splitter: &Splitter, encoding: Encoding) -> Vec<String> {
+    let mut spans = Vec::new();
+    splitter.spans_into(splitter.cells, &mut spans);
+    spans
+        .iter()
+        .map(|(start, end)| {
+            let cell = splitter.bytes.get(*start as usize..*end as usize).unwrap_or_default();
+            match encoding {
+                Encoding::Utf8 => String::from_utf8_lossy(cell).trim().to_owned(),
+                Encoding::Windows1252 => encoding_rs::WINDOWS_1252.decode(cell).0.trim().to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// Where every field is in the file, by the rules of `fieldsMatch`.
+pub(super) fn match_columns(
+    fields: &[FieldPlan],
+    header: &[String],
+    matching: FieldsMatch,
+    file: usize,
+) -> Result<Mapping, ReadError> {
+    for (at, name) in header.iter().enumerate() {
+        let known = fields.iter().any(|field| field.source == *name);
+        if known && header.iter().skip(at + 1).any(|other| other == name) {
+            return Err(ReadError::DuplicateColumn { file, field: name.clone() });
+        }
+    }
+    let mapping: Vec<Option<usize>> =
+        fields.iter().map(|field| header.iter().position(|name| *name == field.source)).collect();
+    let found = mapping.iter().flatten().count();
+    let extra = header.len() - found;
+    let (may_miss, may_add) = match matching {
+        FieldsMatch::Exact | FieldsMatch::Equal => (false, false),
+        FieldsMatch::Subset => (false, true),
+        FieldsMatch::Superset => (true, false),
+        FieldsMatch::Partial => (true, true),
+    };
+    if found == 0 {
+        return Err(ReadError::NoColumns { file });
+    }
+    if !may_miss && let Some((field, _)) = fields.iter().zip(&mapping).find(|(_, at)| at.is_none()) {
+        return Err(ReadError::MissingColumn { file, field: field.source.clone() });
+    }
+    if !may_add && extra > 0 {
+        return Err(ReadError::ExtraColumns { file, count: extra });
+    }
+    if matching == FieldsMatch::Exact {
+        let moved = fields.iter().zip(&mapping).enumerate().find(|(at, (_, place))| **place != Some(*at));
+        if let Some((_, (field, _))) = moved {
+            return Err(ReadError::ColumnOrder { file, field: field.source.clone() });
+        }
+    }
+    Ok(mapping.into())
+}

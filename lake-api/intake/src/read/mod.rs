@@ -1,0 +1,21 @@
+//! Files become blocks of rows: bounded, in order, verified while they are read.
+//!
+//! One thread per resource reads the files one after the other: bytes → digest →
+//! decompression → records. It hands over blocks of some thousand rows whose cells are
+//! still text; workers turn them into columns. The digest covers the bytes that were
+//! parsed, not a second look at the file, so a file that changes underneath is noticed.
+
+mod block;
+mod columns;
+mod csv;
+mod error;
+mod ndjson;
+mod parquet;
+mod source;
+
+pub(crate) use block::{Block, RawBlock};
+pub(crate) use columns::{Columns, columns_of_cells};
+pub use error::ReadError;
+pub(crate) use ndjson::cells_of_lines;
+pub(crate) use parquet::columns_of_batch;
+pub(crate) use source::{BlockSink, read_resource};

@@ -1,0 +1,322 @@
+//! The delivery as a whole: admitted, taken in table by table, made visible at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::Utc;
+use object_store::ObjectStore;
+use oscar_journal::{Actor, DeliveredTable, Event, Journal, TenantState, TransactError, TransitionError};
+use oscar_lake::{Lake, WriteMode};
+use oscar_permit::{DataPermit, DatasetName, Sha256Digest, TableName, TableRef};
+use roaring::RoaringBitmap;
+
+use super::persons::PersonServices;
+use super::table::{TableContext, TakenIn, take_in};
+use crate::check::KeyHasher;
+use crate::package::{DeliveryMode, DeliveryPlan};
+use crate::person_index::PersonIndexStore;
+use crate::pseudonymise::{KeyProvider, KeyPurpose, KeyedPseudonymiser, keyed};
+use crate::{DeliveryReport, IntakeError, Progress, Refusal, TableReport};
+
+/// Deliveries that may overtake this one before it gives up.
+const PATIENCE: usize = 10;
+/// More workers than this do not read faster.
+const MOST_WORKERS: usize = 8;
+
+/// Takes deliveries into one tenant's lake.
+#[derive(Clone)]
+pub struct Intake {
+    lake: Lake,
+    journal: Journal,
+    keys: Arc<dyn KeyProvider>,
+    index: Arc<PersonIndexStore>,
+}
+
+/// Why the journal was not written.
+enum Decline {
+    /// The very same delivery is there already.
+    AlreadyDelivered,
+    /// The dataset has changed since the tables were committed.
+    Moved,
+}
+
+impl Intake {
+    /// `person_index` is the spoke-wide store of the hidden person index, outside every
+    /// tenant's bucket; `keys` gives the pseudonym master key and the index key.
+    #[must_use]
+    pub fn new(lake: Lake, journal: Journal, keys: Arc<dyn KeyProvider>, person_index: Arc<dyn ObjectStore>) -> Self {
+        Self { lake, journal, keys, index: Arc::new(PersonIndexStore::new(person_index)) }
+    }
+
+    /// Takes a delivery in. `package` is a descriptor or the folder it lies in; data files
+    /// lie beside it or in `files_folder`. Until the journal has recorded the acceptance
+    /// nothing is visible, and a delivery that was accepted before is not taken in again.
+    ///
+    /// Must be called inside a Tokio runtime with several threads.
+    ///
+    /// # Errors
+    /// A [`Refusal`] is the data holder's to mend and is recorded in the journal; every other
+    /// error leaves the dataset as it was, and the same delivery can be tried again.
+    pub async fn deliver(
+        &self,
+        package: &Path,
+        files_folder: Option<&Path>,
+        permit: &DataPermit,
+        progress: &dyn Progress,
+    ) -> Result<DeliveryReport, IntakeError> {
+        permit.in_force(Utc::now()).map_err(Refusal::Permit)?;
+        let plan = DeliveryPlan::read(package, files_folder, permit, Utc::now()).map_err(Refusal::Package)?;
+        let (dataset, digest) = (plan.contract.dataset.clone(), plan.digest);
+        let result = self.run(plan, permit, progress).await;
+        if let Err(IntakeError::Refused(refusal)) = &result {
+            self.record_refusal(dataset, digest, permit, refusal).await;
+        }
+        result
+    }
+
+    async fn record_refusal(
+        &self,
+        dataset: DatasetName,
+        delivery: Sha256Digest,
+        permit: &DataPermit,
+        refusal: &Refusal,
+    ) {
+        let event = Event::DeliveryRefused {
+            dataset,
+            delivery,
+            permit: permit.id.clone(),
+            rule: refusal.rule().to_owned(),
+            table: refusal.table().cloned(),
+        };
+        if let Err(error) = self.journal.record(actor(), event).await {
+            // The data holder needs the reason more than the journal's trouble.
+            tracing::error!(%error, rule = refusal.rule(), "a refused delivery could not be recorded");
+        }
+    }
+
+    async fn run(
+        &self,
+        plan: DeliveryPlan,
+        permit: &DataPermit,
+        progress: &dyn Progress,
+    ) -> Result<DeliveryReport, IntakeError> {
+        admit(&plan, permit)?;
+        let state = self.journal.refresh().await?;
+        if let Some(report) = already_delivered(&state, &plan.contract.dataset, &plan.digest) {
+            return Ok(report);
+        }
+        self.check_append(&plan, permit, &state).await?;
+        let tables = self.take_tables_in(&plan, permit, progress).await?;
+        progress.committing();
+        self.accept(&plan, permit, tables).await
+    }
+
+    /// Rows can be added only to rows with the same columns and the same pseudonyms.
+    async fn check_append(
+        &self,
+        plan: &DeliveryPlan,
+        permit: &DataPermit,
+        state: &TenantState,
+    ) -> Result<(), IntakeError> {
+        let dataset = &plan.contract.dataset;
+        let before = match (plan.mode, state.dataset(dataset)) {
+            (DeliveryMode::Append, Some(before)) => before,
+            (DeliveryMode::Append, None) | (DeliveryMode::Full, _) => return Ok(()),
+        };
+        if before.permit != permit.id {
+            return Err(Refusal::AppendToOtherPermit.into());
+        }
+        let contract = self.lake.contract(dataset, &before.contract).await?;
+        let all = contract.tables.keys().chain(plan.contract.tables.keys());
+        for table in all {
+            let same = match (contract.tables.get(table), plan.contract.tables.get(table)) {
+                (Some(old), Some(new)) => old.columns == new.columns && old.kind == new.kind,
+                (Some(_), None) | (None, _) => false,
+            };
+            if !same {
+                return Err(Refusal::AppendToOtherColumns { table: table.clone() }.into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_tables_in(
+        &self,
+        plan: &DeliveryPlan,
+        permit: &DataPermit,
+        progress: &dyn Progress,
+    ) -> Result<BTreeMap<TableName, TakenIn>, IntakeError> {
+        let services = PersonServices {
+            pseudonymiser: Arc::new(KeyedPseudonymiser::new(self.keys.as_ref(), &permit.id)?),
+            index_key: keyed(&self.keys.key(KeyPurpose::PersonIndex)?),
+            index: Arc::clone(&self.index),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let hasher = KeyHasher::default();
+        let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, MOST_WORKERS);
+        let mut taken: BTreeMap<TableName, TakenIn> = BTreeMap::new();
+        for resource in &plan.resources {
+            let referenced = resource
+                .references
+                .iter()
+                .map(|reference| taken.get(&reference.table)?.provided.get(reference.key).map(Arc::clone))
+                .collect::<Option<Vec<_>>>()
+                .ok_or(IntakeError::Interrupted)?;
+            let contract = plan.contract.tables.get(&resource.table).ok_or(IntakeError::Interrupted)?;
+            let context = TableContext {
+                lake: &self.lake,
+                table: TableRef::new(plan.contract.dataset.clone(), resource.table.clone()),
+                contract,
+                mode: write_mode(plan.mode),
+                quarantine_share: plan.quarantine_share,
+                services: &services,
+                hasher: &hasher,
+                referenced,
+                workers,
+                progress,
+            };
+            let table = take_in(resource, &context).await?;
+            tracing::info!(
+                table = %resource.table,
+                rows = table.report.rows,
+                quarantined = table.report.quarantined,
+                "a table was read and checked"
+            );
+            taken.insert(resource.table.clone(), table);
+        }
+        Ok(taken)
+    }
+
+    /// Commits the staged tables and makes them visible in one journal record. When another
+    /// delivery of the dataset gets there first, the commits are made again on top of it.
+    async fn accept(
+        &self,
+        plan: &DeliveryPlan,
+        permit: &DataPermit,
+        tables: BTreeMap<TableName, TakenIn>,
+    ) -> Result<DeliveryReport, IntakeError> {
+        let dataset = plan.contract.dataset.clone();
+        let contract = self.lake.put_contract(&plan.contract).await?;
+        let mut reports: BTreeMap<TableName, TableReport> = BTreeMap::new();
+        let mut persons = RoaringBitmap::new();
+        for (name, table) in &tables {
+            persons |= &table.persons;
+            let mut report = table.report.clone();
+            if let Some(quarantine) = &table.quarantine {
+                report.quarantine_version = Some(quarantine.commit(None, &plan.digest).await?);
+            }
+            reports.insert(name.clone(), report);
+        }
+        for _ in 0..PATIENCE {
+            let state = self.journal.refresh().await?;
+            self.check_append(plan, permit, &state).await?;
+            let base = state.dataset(&dataset);
+            for (name, table) in &tables {
+                let version = base.and_then(|base| base.tables.get(name)).map(|table| table.version);
+                let version = table.staged.commit(version, &plan.digest).await?;
+                if let Some(report) = reports.get_mut(name) {
+                    report.version = version;
+                }
+            }
+            // Reading took its time: the permit must still hold at the moment of acceptance.
+            permit.in_force(Utc::now()).map_err(Refusal::Permit)?;
+            let seen = base.map(|base| base.delivery);
+            let event = Event::DeliveryAccepted {
+                dataset: dataset.clone(),
+                delivery: plan.digest,
+                contract,
+                permit: permit.id.clone(),
+                tables: reports.iter().map(|(name, report)| (name.clone(), delivered(report))).collect(),
+                persons: (plan.mode == DeliveryMode::Full || base.is_none()).then_some(persons.len()),
+            };
+            let decided = self.journal.transact(actor(), |state| decide(state, &dataset, plan, seen, &event)).await;
+            match decided {
+                Ok(_) => {
+                    return Ok(DeliveryReport {
+                        dataset,
+                        delivery: plan.digest,
+                        contract,
+                        already_delivered: false,
+                        persons: persons.len(),
+                        tables: reports,
+                    });
+                }
+                Err(TransactError::Decision(Decline::AlreadyDelivered)) => {
+                    let state = self.journal.refresh().await?;
+                    return already_delivered(&state, &dataset, &plan.digest).ok_or(IntakeError::Interrupted);
+                }
+                Err(TransactError::Decision(Decline::Moved) | TransactError::Illegal(TransitionError::Overtaken)) => {}
+                Err(TransactError::Illegal(error)) => return Err(IntakeError::Illegal(error)),
+                Err(TransactError::Journal(error)) => return Err(error.into()),
+            }
+        }
+        Err(IntakeError::Overtaken(dataset))
+    }
+}
+
+/// Decides on the journal's newest state whether the commits that were made still fit.
+fn decide(
+    state: &TenantState,
+    dataset: &DatasetName,
+    plan: &DeliveryPlan,
+    seen: Option<Sha256Digest>,
+    event: &Event,
+) -> Result<Vec<Event>, Decline> {
+    if state.was_delivered(dataset, &plan.digest) {
+        return Err(Decline::AlreadyDelivered);
+    }
+    if state.dataset(dataset).map(|state| state.delivery) != seen {
+        return Err(Decline::Moved);
+    }
+    Ok(vec![event.clone()])
+}
+
+/// The report of a delivery that was accepted before. Numbers are known while it is the
+/// visible one.
+fn already_delivered(state: &TenantState, dataset: &DatasetName, delivery: &Sha256Digest) -> Option<DeliveryReport> {
+    if !state.was_delivered(dataset, delivery) {
+        return None;
+    }
+    let visible = state.dataset(dataset)?;
+    let current = visible.delivery == *delivery;
+    let tables = visible.tables.iter().filter(|_| current).map(|(name, table)| {
+        let DeliveredTable { version, rows, quarantined, files } = *table;
+        (name.clone(), TableReport { version, rows, quarantined, files, ..TableReport::default() })
+    });
+    Some(DeliveryReport {
+        dataset: dataset.clone(),
+        delivery: *delivery,
+        contract: visible.contract,
+        already_delivered: true,
+        persons: visible.persons.filter(|_| current).unwrap_or(0),
+        tables: tables.collect(),
+    })
+}
+
+/// The permit must list everything: data that nobody may use is not stored.
+fn admit(plan: &DeliveryPlan, permit: &DataPermit) -> Result<(), Refusal> {
+    let dataset = &plan.contract.dataset;
+    if !permit.datasets.iter().any(|grant| grant.dataset == *dataset) {
+        return Err(Refusal::Dataset { permit: permit.id.clone(), dataset: dataset.clone() });
+    }
+    match plan.contract.tables.keys().find(|table| permit.table(dataset, table).is_none()) {
+        Some(table) => Err(Refusal::Table { permit: permit.id.clone(), table: table.clone() }),
+        None => Ok(()),
+    }
+}
+
+const fn write_mode(mode: DeliveryMode) -> WriteMode {
+    match mode {
+        DeliveryMode::Full => WriteMode::Replace,
+        DeliveryMode::Append => WriteMode::Append,
+    }
+}
+
+const fn delivered(report: &TableReport) -> DeliveredTable {
+    DeliveredTable { version: report.version, rows: report.rows, quarantined: report.quarantined, files: report.files }
+}
+
+fn actor() -> Actor {
+    Actor::service("intake")
+}
