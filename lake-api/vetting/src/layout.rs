@@ -52,6 +52,13 @@ pub(crate) struct Layout {
     pub(crate) contradicted: bool,
 }
 
+impl Layout {
+    /// How many rows the table has.
+    pub(crate) fn rows(&self) -> usize {
+        self.sets.iter().map(|set| set.slots.len()).sum()
+    }
+}
+
 /// Lays the table out. At most `most_rows` rows are added up over complete grids; a grid
 /// that would go beyond is not completed.
 pub(crate) fn lay_out(evidence: &Evidence, findings: &[CellFindings], most_rows: u32) -> Layout {

@@ -20,6 +20,7 @@ mod differencing;
 mod dominance;
 mod evidence;
 mod evidence_check;
+mod hidden_map;
 mod judge;
 mod key_value;
 mod layout;
@@ -30,7 +31,9 @@ mod receipt;
 mod rounding;
 mod rule;
 mod share_hidden;
+mod shown;
 mod table;
+mod tally;
 mod verdict;
 
 pub use evidence::{AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, Evidence, KeyColumn};

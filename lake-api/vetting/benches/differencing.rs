@@ -1,0 +1,135 @@
+//! How long the ledger check takes per earlier release, on a nation's worth of persons.
+//!
+//! Run with `cargo bench -p oscar-vetting --profile dev`. Every figure is also given as a
+//! multiple of one pass over the persons of one table, measured in the same run.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use oscar_permit::{DisclosureProfile, Quotas};
+use oscar_vetting::{
+    AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, Evidence, KeyColumn, KeyValue, LedgerTable,
+    ReleaseContext, judge,
+};
+use roaring::RoaringBitmap;
+
+const PERSONS: u32 = 6_000_000;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("{PERSONS} persons; threshold 10; times per check, ratio to one pass over all persons");
+    for (cells, earlier) in [(100u32, 1u32), (100, 5), (200, 5), (1000, 1), (1000, 5)] {
+        measure(cells, earlier)?;
+    }
+    Ok(())
+}
+
+/// Judges a table of `cells` disjoint cells after `earlier` tables that group otherwise.
+fn measure(cells: u32, earlier: u32) -> Result<(), Box<dyn std::error::Error>> {
+    let ledger: Vec<LedgerTable> = (0..earlier).map(|n| table(cells, 10 + n).released(n)).collect::<Result<_, _>>()?;
+    let new = table(cells, 3);
+    let pass = timed(|| new.evidence.cells.iter().flat_map(|cell| &cell.persons).map(u64::from).sum::<u64>());
+    let alone = timed(|| judge(&new.evidence, &profile(), &[], &context()));
+    let judged = timed(|| judge(&new.evidence, &profile(), &ledger, &context()));
+    let per_release = judged.saturating_sub(alone) / earlier;
+    println!(
+        "{cells:5} cells, {earlier} earlier: judged in {judged:>9.1?}, {per_release:>9.1?} per earlier release \
+         ({:.1} passes; one pass {pass:.1?})",
+        per_release.as_secs_f64() / pass.as_secs_f64(),
+    );
+    Ok(())
+}
+
+/// The shortest of three runs.
+fn timed<T>(work: impl Fn() -> T) -> Duration {
+    (0..3)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(work());
+            start.elapsed()
+        })
+        .min()
+        .unwrap_or_default()
+}
+
+struct Table {
+    evidence: Evidence,
+}
+
+impl Table {
+    fn released(self, number: u32) -> Result<LedgerTable, oscar_permit::IdError> {
+        let families =
+            vec![oscar_vetting::Family { cells: self.evidence.cells.into_iter().map(|c| c.persons).collect() }];
+        Ok(LedgerTable { release: format!("rel-{number}").parse()?, lineage: self.evidence.lineage, families })
+    }
+}
+
+/// Persons are spread over the cells by a hash of their index and `salt`, as registers do.
+fn table(cells: u32, salt: u32) -> Table {
+    let mut members: Vec<Vec<u32>> = vec![Vec::new(); cells as usize];
+    for person in 0..PERSONS {
+        let hash = (u64::from(person) << 8 | u64::from(salt)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let cell = (hash >> 32) * u64::from(cells) >> 32;
+        if let Some(list) = usize::try_from(cell).ok().and_then(|cell| members.get_mut(cell)) {
+            list.push(person);
+        }
+    }
+    let cell = |(number, members): (i64, Vec<u32>)| {
+        let persons: RoaringBitmap = members.into_iter().collect();
+        let rows = persons.len();
+        CellEvidence {
+            grouping_set: 0,
+            key: vec![KeyValue::Integer(number)],
+            rows,
+            unattributed_rows: 0,
+            second_units: None,
+            aggregates: vec![AggregateEvidence {
+                value: rows as f64,
+                support: None,
+                non_null_rows: rows,
+                absolute_total: rows as f64,
+                largest: [1.0, 1.0],
+                range: None,
+            }],
+            persons,
+        }
+    };
+    Table {
+        evidence: Evidence {
+            keys: vec![KeyColumn { name: "key".into(), domain: None }],
+            aggregates: vec![AggregateSpec { name: "persons".into(), kind: AggregateKind::CountPersons }],
+            grouping_sets: vec![vec![true]],
+            cells: (0i64..).zip(members).map(cell).collect(),
+            structural_zeros: Vec::new(),
+            lineage: [].into(),
+        },
+    }
+}
+
+fn profile() -> DisclosureProfile {
+    DisclosureProfile {
+        name: "bench".into(),
+        threshold: 10,
+        dominance: oscar_permit::Dominance { n: 2, k_percent: 85.0 },
+        p_percent: 10.0,
+        degrees_of_freedom: 10,
+        second_units: 3,
+        round_to: 5,
+        significant_digits: 3,
+        review_percent: 0.0,
+        quotas: Quotas { releases: 500, cells: 50_000, cells_per_release: 1000, literals: 200 },
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a name of our own making")]
+fn context() -> ReleaseContext {
+    ReleaseContext {
+        release: "rel-new".parse().expect("a release id"),
+        draw: 0,
+        first_of_requester: false,
+        first_of_dataset: false,
+        tags: [].into(),
+        second_units_named: false,
+        statement_reasons: Vec::new(),
+    }
+}

@@ -1,0 +1,97 @@
+//! R7 between releases, through the whole judgement.
+
+use oscar_vetting::{AggregateKind, ReviewReason, Verdict};
+use rstest::rstest;
+
+use crate::population::{Row, Statement, group, judge_after, judge_alone, refused_by, shown, text};
+
+const PERSONS: &[AggregateKind] = &[AggregateKind::CountPersons];
+
+fn by_group(rows: &[Row]) -> oscar_vetting::Evidence {
+    Statement::by_open_key(PERSONS).evidence(rows)
+}
+
+fn total(rows: &[Row]) -> oscar_vetting::Evidence {
+    let rows: Vec<Row> = rows.iter().map(|row| Row { keys: Vec::new(), ..row.clone() }).collect();
+    Statement::by_keys(Vec::new(), PERSONS).evidence(&rows)
+}
+
+fn six_groups_and(last: u32) -> Vec<Row> {
+    let mut rows: Vec<Row> = (0..6).flat_map(|n| group(&format!("g{n}"), n * 100..n * 100 + 40)).collect();
+    rows.extend(group("last", 900..900 + last));
+    rows
+}
+
+#[rstest]
+#[case(9, true, false)]
+#[case(10, false, true)]
+#[case(19, false, true)]
+#[case(20, false, false)]
+fn the_same_query_on_a_later_version_with_more_persons_is_a_difference(
+    #[case] added: u32,
+    #[case] refused: bool,
+    #[case] near: bool,
+) {
+    let before = judge_alone(&total(&six_groups_and(0))).released;
+    let after = judge_after(&total(&six_groups_and(added)), &[before]);
+    assert_eq!(refused_by(&after), if refused { vec!["R7"] } else { vec![] });
+    if !refused {
+        let expected = if near { Verdict::Review(vec![ReviewReason::GapBelowTwiceThreshold]) } else { Verdict::Auto };
+        assert_eq!(after.verdict, expected);
+    }
+}
+
+#[test]
+fn a_total_after_a_table_with_a_hidden_cell_is_refused_and_the_other_way_round() {
+    let rows = six_groups_and(7);
+    let table = judge_alone(&by_group(&rows));
+    assert_eq!(table.verdict, Verdict::Auto);
+    assert_eq!(shown(&table, &[text("last")]), None);
+    assert_eq!(refused_by(&judge_after(&total(&rows), &[table.released])), ["R7"]);
+    let total_first = judge_alone(&total(&rows)).released;
+    assert_eq!(refused_by(&judge_after(&by_group(&rows), &[total_first])), ["R7"]);
+}
+
+#[test]
+fn the_same_release_again_passes() {
+    let evidence = by_group(&six_groups_and(40));
+    let first = judge_alone(&evidence);
+    let again = judge_after(&evidence, std::slice::from_ref(&first.released));
+    assert_eq!(again.verdict, Verdict::Auto);
+    assert_eq!(again.table, first.table);
+    assert!(again.witness.is_some());
+}
+
+#[test]
+fn a_population_without_one_person_is_refused_whatever_the_grouping() {
+    let rows = six_groups_and(40);
+    let released = judge_alone(&by_group(&rows)).released;
+    let without_one: Vec<Row> = rows.iter().filter(|row| row.person != Some(17)).cloned().collect();
+    assert_eq!(refused_by(&judge_after(&by_group(&without_one), std::slice::from_ref(&released))), ["R7"]);
+    assert_eq!(refused_by(&judge_after(&total(&without_one), &[released])), ["R7"]);
+}
+
+#[test]
+fn a_support_that_misses_few_persons_of_an_earlier_cell_is_hidden() {
+    let mut rows = six_groups_and(40);
+    let released = judge_alone(&by_group(&rows)).released;
+    rows[0].argument = None;
+    let with_argument = Statement::by_open_key(&[AggregateKind::CountNonNull]).evidence(&rows);
+    let judgement = judge_after(&with_argument, &[released]);
+    assert_eq!(shown(&judgement, &[text("g0")]), Some(vec![None]));
+    assert!(!matches!(judgement.verdict, Verdict::Refused(_)));
+}
+
+#[test]
+fn the_digest_of_the_findings_tells_apart_what_the_requester_cannot() {
+    let small = judge_alone(&by_group(&six_groups_and(9)));
+    let smaller = judge_alone(&by_group(&six_groups_and(8)));
+    assert_eq!(small.table, smaller.table);
+    assert_eq!(
+        small.findings_digest().unwrap(),
+        smaller.findings_digest().unwrap(),
+        "no count of a hidden cell is in it"
+    );
+    let absent = judge_alone(&by_group(&six_groups_and(0)));
+    assert_ne!(small.findings_digest().unwrap(), absent.findings_digest().unwrap());
+}
