@@ -1,0 +1,260 @@
+//! Who may do what: no role releases alone, votes are hidden, quotas and ledger hold.
+
+use oscar_journal::{
+    Actor, Decision, Entry, Event, ReleaseState, RestartCause, ReviewError, TransitionError, Verdict, VotesView,
+};
+use oscar_permit::{Quotas, Role};
+
+use crate::cast::{
+    Story, analyst, auditor, content, controller, delivered, digest, generous, identity, lineage, permit, published,
+    release, result, service, steward, submission, submitted, vetted, vote,
+};
+
+fn in_review() -> Story {
+    Story::default().tell(analyst(), submitted(1)).tell(service(), vetted(1, Verdict::Review, 0))
+}
+
+fn state_of(story: &Story, number: u32) -> ReleaseState {
+    story.state.release(&release(number)).unwrap().state()
+}
+
+#[test]
+fn no_person_in_any_role_can_judge_approve_or_publish() {
+    for role in [Role::Analyst, Role::Steward, Role::ControllerSteward, Role::Auditor] {
+        let who = Actor::person(identity("mallory"), role);
+        let mut vetting = Story::default().tell(analyst(), submitted(1));
+        assert_eq!(vetting.try_tell(who.clone(), vetted(1, Verdict::Auto, 0)), Err(TransitionError::Actor));
+        let mut approved = vetting.tell(service(), vetted(1, Verdict::Auto, 0));
+        assert_eq!(approved.try_tell(who.clone(), published(1)), Err(TransitionError::Actor));
+        assert_eq!(approved.try_tell(who, delivered(9)), Err(TransitionError::Actor));
+    }
+}
+
+#[test]
+fn the_platform_cannot_vote_submit_or_publish_what_is_in_review() {
+    let mut story = in_review();
+    for actor in [service(), Actor::Anonymous {}] {
+        assert_eq!(story.try_tell(actor.clone(), vote(1, Decision::Approve)), Err(TransitionError::Actor));
+        assert_eq!(story.try_tell(actor, submitted(2)), Err(TransitionError::Actor));
+    }
+    let refusal = Err(TransitionError::State(ReleaseState::InReview));
+    assert_eq!(story.try_tell(service(), published(1)), refusal);
+}
+
+#[test]
+fn one_steward_cannot_release_alone_not_even_by_voting_twice() {
+    let mut story = in_review().tell(controller(), vote(1, Decision::Approve));
+    assert_eq!(story.try_tell(controller(), vote(1, Decision::Approve)), Err(TransitionError::SecondVote));
+    let same_person_other_role = Actor::person(identity("carl"), Role::Steward);
+    assert_eq!(story.try_tell(same_person_other_role, vote(1, Decision::Approve)), Err(TransitionError::SecondVote));
+    assert_eq!(state_of(&story, 1), ReleaseState::InReview);
+}
+
+#[test]
+fn the_requester_cannot_vote_in_any_role() {
+    for role in [Role::Steward, Role::ControllerSteward] {
+        let requester = Actor::person(identity("anna"), role);
+        assert_eq!(in_review().try_tell(requester, vote(1, Decision::Approve)), Err(TransitionError::OwnRelease));
+    }
+}
+
+#[test]
+fn an_analyst_and_an_auditor_cannot_vote() {
+    let other = Actor::person(identity("otto"), Role::Analyst);
+    for actor in [other, auditor()] {
+        assert_eq!(in_review().try_tell(actor, vote(1, Decision::Approve)), Err(TransitionError::Actor));
+    }
+}
+
+#[test]
+fn two_stewards_without_the_data_controller_do_not_suffice() {
+    let second = Actor::person(identity("svend"), Role::Steward);
+    let mut story = in_review().tell(steward(), vote(1, Decision::Approve));
+    assert_eq!(story.try_tell(second, vote(1, Decision::Approve)), Err(TransitionError::ControllerMissing));
+    let story = story.tell(controller(), vote(1, Decision::Approve));
+    assert_eq!(state_of(&story, 1), ReleaseState::Approved);
+}
+
+#[test]
+fn the_same_subject_at_another_issuer_is_another_person() {
+    let mut elsewhere = identity("anna");
+    elsewhere.issuer = "https://login.other".into();
+    let story = in_review().tell(Actor::person(elsewhere, Role::Steward), vote(1, Decision::Approve));
+    assert_eq!(state_of(&story, 1), ReleaseState::InReview);
+}
+
+#[test]
+fn a_vote_on_other_content_is_refused() {
+    let state = in_review().state;
+    let other = state.cast_vote(&steward(), &release(1), Decision::Approve, "fine", digest("other"));
+    assert_eq!(other, Err(ReviewError::Transition(TransitionError::OtherContent)));
+}
+
+#[test]
+fn a_vote_needs_a_reason_of_bounded_length() {
+    let state = in_review().state;
+    for reason in [String::new(), " \n\t".into(), "x".repeat(oscar_journal::MAX_REASON + 1)] {
+        let refused = state.cast_vote(&steward(), &release(1), Decision::Reject, &reason, content());
+        assert_eq!(refused, Err(ReviewError::Transition(TransitionError::Reason)));
+    }
+    assert!(state.cast_vote(&steward(), &release(1), Decision::Reject, "small cells", content()).is_ok());
+}
+
+#[test]
+fn votes_are_hidden_until_both_are_in() {
+    let story = in_review().tell(steward(), vote(1, Decision::Reject));
+    let known = story.state.release(&release(1)).unwrap();
+    for viewer in ["carl", "anna", "ada", "nobody"] {
+        assert_eq!(known.votes_visible_to(&identity(viewer)), VotesView::Hidden { own: None }, "{viewer}");
+    }
+    let VotesView::Hidden { own: Some(own) } = known.votes_visible_to(&identity("stine")) else { panic!() };
+    assert_eq!(own.decision, Decision::Reject);
+
+    let story = story.tell(controller(), vote(1, Decision::Reject));
+    let known = story.state.release(&release(1)).unwrap();
+    let VotesView::Open(votes) = known.votes_visible_to(&identity("anna")) else { panic!() };
+    assert_eq!(votes.len(), 2);
+}
+
+#[test]
+fn the_audit_trail_hides_a_lone_vote_from_everybody_else() {
+    let entry = Entry { actor: steward(), event: vote(1, Decision::Reject) };
+    let story = in_review().tell(steward(), vote(1, Decision::Reject));
+    assert!(story.state.vote_is_hidden(&entry, &identity("ada")));
+    assert!(!story.state.vote_is_hidden(&entry, &identity("stine")));
+    let story = story.tell(controller(), vote(1, Decision::Reject));
+    assert!(!story.state.vote_is_hidden(&entry, &identity("ada")));
+}
+
+#[test]
+fn the_lone_vote_of_a_withdrawn_release_stays_hidden() {
+    let story = in_review()
+        .tell(steward(), vote(1, Decision::Reject))
+        .tell(analyst(), Event::ReleaseWithdrawn { release: release(1), reason: String::new() });
+    let known = story.state.release(&release(1)).unwrap();
+    assert_eq!(known.votes_visible_to(&identity("anna")), VotesView::Hidden { own: None });
+}
+
+#[test]
+fn a_new_vetting_resets_the_votes() {
+    let restart = Event::VettingRestarted { release: release(1), cause: RestartCause::ContentChanged };
+    let story = in_review().tell(steward(), vote(1, Decision::Approve)).tell(service(), restart);
+    let story = story.tell(service(), vetted(1, Verdict::Review, 1)).tell(controller(), vote(1, Decision::Approve));
+    assert_eq!(state_of(&story, 1), ReleaseState::InReview, "the first vote was about other content");
+    let story = story.tell(steward(), vote(1, Decision::Approve));
+    assert_eq!(state_of(&story, 1), ReleaseState::Approved);
+}
+
+#[test]
+fn a_returned_release_belongs_to_its_requester() {
+    let mut story =
+        in_review().tell(steward(), vote(1, Decision::Return)).tell(controller(), vote(1, Decision::Approve));
+    let thief = Actor::person(identity("otto"), Role::Analyst);
+    assert_eq!(story.try_tell(thief, submitted(1)), Err(TransitionError::NotTheRequester));
+    let story = story.tell(analyst(), submitted(1));
+    assert!(story.state.release(&release(1)).unwrap().vetted().is_none());
+}
+
+#[test]
+fn only_the_requester_withdraws() {
+    let mut story = in_review();
+    let event = Event::ReleaseWithdrawn { release: release(1), reason: String::new() };
+    assert_eq!(story.try_tell(controller(), event.clone()), Err(TransitionError::NotTheRequester));
+    assert_eq!(story.try_tell(service(), event), Err(TransitionError::Actor));
+}
+
+#[test]
+fn a_release_counts_in_the_ledger_from_its_verdict_on() {
+    let mut story = Story::default().tell(analyst(), submitted(1)).tell(analyst(), submitted(2));
+    story = story.tell(service(), vetted(1, Verdict::Auto, 0));
+    assert_eq!(story.state.ledger().len(), 1);
+    assert_eq!(story.try_tell(service(), vetted(2, Verdict::Auto, 0)), Err(TransitionError::StaleLedger));
+    let stale = story.state.finish_vetting(&service(), &release(2), result(Verdict::Auto, 0), &generous());
+    assert_eq!(stale, Err(ReviewError::Transition(TransitionError::StaleLedger)));
+    let story = story.tell(service(), vetted(2, Verdict::Review, 1));
+    let order: Vec<_> = story.state.ledger().iter().map(|entry| (entry.release.clone(), entry.epoch)).collect();
+    assert_eq!(order, [(release(1), 1), (release(2), 2)]);
+}
+
+#[test]
+fn a_refusal_needs_no_current_ledger_and_leaves_no_entry() {
+    let story = Story::default()
+        .tell(analyst(), submitted(1))
+        .tell(analyst(), submitted(2))
+        .tell(service(), vetted(1, Verdict::Auto, 0))
+        .tell(service(), vetted(2, Verdict::Refused, 0));
+    assert_eq!(story.state.ledger().len(), 1);
+}
+
+#[test]
+fn a_reservation_goes_with_a_release_that_ends_unpublished_and_stays_with_a_recalled_one() {
+    let rejected = in_review().tell(steward(), vote(1, Decision::Reject)).tell(controller(), vote(1, Decision::Reject));
+    assert!(rejected.state.ledger().is_empty());
+    assert_eq!(rejected.state.ledger_epoch(), 1, "the epoch never falls");
+    let recalled = Story::default()
+        .tell(analyst(), submitted(1))
+        .tell(service(), vetted(1, Verdict::Auto, 0))
+        .tell(service(), published(1))
+        .tell(controller(), Event::ReleaseRecalled { release: release(1), reason: "wrong year".into() });
+    assert_eq!(recalled.state.ledger().len(), 1, "what was out cannot be taken back from the ledger");
+}
+
+#[test]
+fn only_releases_of_the_same_dataset_touch() {
+    let state = in_review().state;
+    let touching = |lineage| state.ledger_touching(&lineage).count();
+    let mut newer = lineage();
+    newer.insert(newer.keys().next().unwrap().clone(), 4);
+    assert_eq!(touching(newer), 1, "another version of the dataset is the same lineage");
+    let other = oscar_permit::TableRef::try_from("births.mothers".to_owned()).unwrap();
+    assert_eq!(touching(std::collections::BTreeMap::from([(other, 1)])), 0);
+}
+
+#[test]
+fn refused_tries_use_up_the_quota() {
+    let quotas = Quotas { releases: 2, ..generous() };
+    let story = Story::default()
+        .tell(analyst(), submitted(1))
+        .tell(service(), vetted(1, Verdict::Refused, 0))
+        .tell(analyst(), submitted(2))
+        .tell(service(), vetted(2, Verdict::Refused, 0));
+    let third = story.state.submit(&analyst(), &release(3), submission(), &quotas);
+    assert_eq!(third, Err(ReviewError::ReleasesUsedUp));
+    let usage = story.state.usage(&permit());
+    assert_eq!((usage.submitted, usage.refused, usage.published), (2, 2, 0));
+}
+
+#[test]
+fn cells_on_their_way_out_count_and_come_back_when_they_stay() {
+    let quotas = Quotas { cells: 30, ..generous() };
+    let story = in_review().tell(analyst(), submitted(2));
+    let second = |story: &Story| {
+        let epoch = story.state.ledger_epoch();
+        story.state.finish_vetting(&service(), &release(2), result(Verdict::Auto, epoch), &quotas)
+    };
+    assert_eq!(story.state.cells_used(&permit()), 20);
+    assert_eq!(second(&story), Err(ReviewError::CellsUsedUp));
+    let story = story.tell(steward(), vote(1, Decision::Reject)).tell(controller(), vote(1, Decision::Reject));
+    assert_eq!(story.state.cells_used(&permit()), 0);
+    assert!(second(&story).is_ok());
+}
+
+#[test]
+fn a_release_with_too_many_cells_is_told_so() {
+    let quotas = Quotas { cells_per_release: 19, ..generous() };
+    let story = Story::default().tell(analyst(), submitted(1));
+    let refused = story.state.finish_vetting(&service(), &release(1), result(Verdict::Auto, 0), &quotas);
+    assert_eq!(refused, Err(ReviewError::TooManyCells));
+}
+
+#[test]
+fn a_delivery_becomes_visible_as_a_whole_and_versions_do_not_go_back() {
+    let dataset = "contacts".parse().unwrap();
+    let mut story = Story::default().tell(service(), delivered(4));
+    assert_eq!(story.state.visible_versions().values().copied().collect::<Vec<_>>(), [4]);
+    assert_eq!(story.try_tell(service(), delivered(3)), Err(TransitionError::Overtaken));
+    let story = story.tell(service(), delivered(5));
+    assert!(story.state.was_delivered(&dataset, &digest("package 4")));
+    assert!(!story.state.was_delivered(&dataset, &digest("package 3")));
+    assert_eq!(story.state.dataset(&dataset).unwrap().delivery, digest("package 5"));
+}
