@@ -2,14 +2,14 @@
 //!
 //! Called inside [`crate::Journal::transact`], on the newest state:
 //!
-//! ```ignore
+//! ```text
 //! journal.transact(actor, |state| state.cast_vote(&actor, &release, decision, &reason, content)).await
 //! ```
 //!
 //! Each answers with events that the state allows, or with a reason for people. The
 //! transition is checked once more when the events are appended.
 
-use oscar_permit::{Identity, Quotas, ReleaseId, Sha256Digest};
+use oscar_permit::{Identity, PersonNumber, Quotas, ReleaseId, Sha256Digest};
 
 use super::{TenantState, TransitionError, transition};
 use crate::event::{Decision, Event, Submission, VettingResult};
@@ -27,6 +27,9 @@ pub enum ReviewError {
     /// The state does not allow it.
     #[error(transparent)]
     Transition(#[from] TransitionError),
+    /// A person number in a text that would stay in the journal for ever.
+    #[error("the text holds something that looks like a person number; leave it out")]
+    PersonNumber,
     /// All submissions of the permit are used up.
     #[error("the permit's number of releases is used up, refused ones included; ask the authority for more")]
     ReleasesUsedUp,
@@ -42,7 +45,7 @@ impl TenantState {
     /// Submits a release, or submits it again after it was returned.
     ///
     /// # Errors
-    /// When it is not the requester's move, or the quota is used up.
+    /// When it is not the requester's move, a text holds a person number, or the quota is used up.
     pub fn submit(
         &self,
         actor: &Actor,
@@ -51,6 +54,7 @@ impl TenantState {
         quotas: &Quotas,
     ) -> Result<Vec<Event>, ReviewError> {
         let used = self.usage(&submission.permit).submitted;
+        free_of_person_numbers(&[&submission.title, &submission.purpose_note, &submission.sql])?;
         let event = Event::ReleaseSubmitted { release: release.clone(), submission: Box::new(submission) };
         let events = self.allowed(actor, event)?;
         if used >= u64::from(quotas.releases) { Err(ReviewError::ReleasesUsedUp) } else { Ok(events) }
@@ -89,8 +93,8 @@ impl TenantState {
     /// Votes on a release.
     ///
     /// # Errors
-    /// Not in review, not a steward, the requester, a second vote, other content, no
-    /// reason, or two votes without the data controller's.
+    /// Not in review, not a steward, the requester, a second vote, other content, no reason
+    /// or one with a person number, or two votes without the data controller's.
     pub fn cast_vote(
         &self,
         actor: &Actor,
@@ -100,6 +104,7 @@ impl TenantState {
         content: Sha256Digest,
     ) -> Result<Vec<Event>, ReviewError> {
         let reason = reason.trim().to_owned();
+        free_of_person_numbers(&[&reason])?;
         self.allowed(actor, Event::VoteCast { release: release.clone(), decision, reason, content })
     }
 
@@ -109,6 +114,7 @@ impl TenantState {
     /// Not the requester's, or already at an end.
     pub fn withdraw(&self, actor: &Actor, release: &ReleaseId, reason: &str) -> Result<Vec<Event>, ReviewError> {
         let reason = reason.trim().to_owned();
+        free_of_person_numbers(&[&reason])?;
         self.allowed(actor, Event::ReleaseWithdrawn { release: release.clone(), reason })
     }
 
@@ -118,6 +124,7 @@ impl TenantState {
     /// Not a steward, no reason, or not published.
     pub fn recall(&self, actor: &Actor, release: &ReleaseId, reason: &str) -> Result<Vec<Event>, ReviewError> {
         let reason = reason.trim().to_owned();
+        free_of_person_numbers(&[&reason])?;
         self.allowed(actor, Event::ReleaseRecalled { release: release.clone(), reason })
     }
 
@@ -135,4 +142,10 @@ impl TenantState {
         transition(known.map(AsRef::as_ref), actor, &event)?;
         Ok(vec![event])
     }
+}
+
+/// Checked where a person's words come in and not in the fold: a recogniser that learns
+/// more must not make an old journal unreadable.
+fn free_of_person_numbers(texts: &[&str]) -> Result<(), ReviewError> {
+    if texts.iter().any(|text| PersonNumber::occurs_in(text)) { Err(ReviewError::PersonNumber) } else { Ok(()) }
 }

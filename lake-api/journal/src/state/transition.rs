@@ -1,4 +1,7 @@
 //! The one place that says which event may happen to a release, by whom, and where it leads.
+//!
+//! Journals are folded by it for as long as they exist: what it allowed once it must go on
+//! allowing. A stricter rule for the future belongs where wishes become events (`review.rs`).
 
 use oscar_permit::{Identity, Role};
 

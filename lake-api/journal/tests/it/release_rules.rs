@@ -258,3 +258,20 @@ fn a_delivery_becomes_visible_as_a_whole_and_versions_do_not_go_back() {
     assert!(!story.state.was_delivered(&dataset, &digest("package 3")));
     assert_eq!(story.state.dataset(&dataset).unwrap().delivery, digest("package 5"));
 }
+
+#[test]
+fn no_person_number_gets_into_the_journal_through_a_persons_words() {
+    let number = "0101701234";
+    let story = in_review();
+    let in_title = oscar_journal::Submission { title: format!("Ms {number}"), ..submission() };
+    let in_note = oscar_journal::Submission { purpose_note: "about 010170-1234".into(), ..submission() };
+    for wish in [in_title, in_note] {
+        let refused = story.state.submit(&analyst(), &release(2), wish, &generous());
+        assert_eq!(refused, Err(ReviewError::PersonNumber));
+    }
+    let reason = format!("{number} is in the table");
+    let refused = story.state.cast_vote(&steward(), &release(1), Decision::Reject, &reason, content());
+    assert_eq!(refused, Err(ReviewError::PersonNumber));
+    assert_eq!(story.state.withdraw(&analyst(), &release(1), &reason), Err(ReviewError::PersonNumber));
+    assert_eq!(story.state.recall(&steward(), &release(1), &reason), Err(ReviewError::PersonNumber));
+}
