@@ -4,6 +4,7 @@ use std::io;
 
 use super::client::ClientError;
 use super::exit::Exit;
+use super::release_state::state_name;
 use crate::api::query::Refusal;
 use crate::api::release::Release;
 
@@ -29,10 +30,10 @@ pub enum CliError {
     #[error("the gate refuses this statement: {}", .0.message)]
     Gate(Box<Refusal>),
     /// A release was refused, rejected or withdrawn.
-    #[error("release {} is {:?}", .0.id, .0.state)]
+    #[error("release {} is {}", .0.id, state_name(.0.state))]
     NotReleased(Box<Release>),
     /// A release is not decided yet.
-    #[error("release {} is not decided yet ({:?}); {}", .0.id, .0.state, .0.next)]
+    #[error("release {} is not decided yet ({}); {}", .0.id, state_name(.0.state), .0.next)]
     Pending(Box<Release>),
     /// Something is not what it claims to be.
     #[error("{0}")]

@@ -16,6 +16,7 @@ mod error;
 pub mod exit;
 pub(crate) mod output;
 pub(crate) mod progress;
+pub(crate) mod release_state;
 mod session;
 mod token_store;
 pub(crate) mod verification;
@@ -43,6 +44,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.print().is_ok() { exit.into() } else { Exit::Ok.into() };
         }
     };
+    if arguments.global.verbose > 1 {
+        crate::telemetry::start();
+    }
     let mut output = Output::new(&arguments.global);
     match command::dispatch(arguments, &mut output).await {
         Ok(exit) => exit.into(),

@@ -9,6 +9,7 @@ use super::scenario::{Question, Shape};
 use super::stage::Stage;
 use crate::api::release::{ContentFormat, Release, ReleaseRequest, ReleaseState};
 use crate::cli::output::Sheet;
+use crate::cli::release_state::state_name;
 use crate::cli::{ApiClient, CliError};
 
 /// A release that has not settled by then is a failure.
@@ -100,9 +101,9 @@ pub(super) fn tell_refusal(release: &Release, narrator: &mut Narrator<'_>) -> Re
 pub(super) fn unexpected(release: &Release, wanted: &str) -> CliError {
     let rules: Vec<&str> = release.findings.iter().map(|finding| finding.rule.as_str()).collect();
     CliError::Failed(format!(
-        "release \"{}\" should have been {wanted}, but is {:?} (rules: {}; review: {}; reason: {})",
+        "release \"{}\" should have been {wanted}, but is {} (rules: {}; review: {}; reason: {})",
         release.title,
-        release.state,
+        state_name(release.state),
         rules.join(", "),
         release.review_reasons.join("; "),
         release.reason.as_deref().unwrap_or("none")

@@ -7,6 +7,7 @@ use crate::api::release::{ContentFormat, Release, ReleaseRequest, ReleaseState, 
 use crate::cli::arguments::{ContentFormatArgument, SubmitArguments};
 use crate::cli::exit::Exit;
 use crate::cli::output::Sheet;
+use crate::cli::release_state::state_name;
 use crate::cli::session::Session;
 use crate::cli::{CliError, Output};
 
@@ -163,21 +164,4 @@ pub(super) fn card(release: &Release) -> Sheet {
     }
     sheet.row(["statement", release.sql.trim()]);
     sheet
-}
-
-/// A state as the design writes it.
-pub(super) const fn state_name(state: ReleaseState) -> &'static str {
-    match state {
-        ReleaseState::Draft => "DRAFT",
-        ReleaseState::Vetting => "VETTING",
-        ReleaseState::Refused => "REFUSED",
-        ReleaseState::InReview => "IN_REVIEW",
-        ReleaseState::Returned => "RETURNED",
-        ReleaseState::Conflict => "CONFLICT",
-        ReleaseState::Approved => "APPROVED",
-        ReleaseState::Released => "RELEASED",
-        ReleaseState::Rejected => "REJECTED",
-        ReleaseState::Withdrawn => "WITHDRAWN",
-        ReleaseState::Recalled => "RECALLED",
-    }
 }

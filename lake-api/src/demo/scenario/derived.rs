@@ -52,7 +52,7 @@ pub(super) fn scenario(catalogue: &Catalogue) -> Result<Scenario, CliError> {
 fn row_level(table: &str, person: &str, contract: &Table) -> Question {
     let others = contract.columns.iter().map(|column| column.name.as_str()).filter(|name| *name != person).take(3);
     let columns: Vec<&str> = std::iter::once(person).chain(others).collect();
-    Question::new(&format!("Rows of {table}"), &format!("SELECT {}\nFROM {table}\nLIMIT 20", columns.join(", ")))
+    Question::new(&format!("Rows of {table}"), &format!("SELECT {}\nFROM {table}", columns.join(", ")))
 }
 
 fn column_shapes(table: &str, person: &str, column: &Column) -> Vec<(Fineness, Shape)> {

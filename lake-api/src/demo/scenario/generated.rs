@@ -57,7 +57,7 @@ pub(super) fn scenario(generated: &Generated) -> Scenario {
         attacks: vec![attack(generated)],
         rows: Question::new(
             "The heaviest users, row by row",
-            "SELECT person_id, diagnosis, start_date\nFROM hospital.contact\nORDER BY bed_days DESC\nLIMIT 20",
+            "SELECT person_id, diagnosis, start_date\nFROM hospital.contact\nWHERE bed_days > 60",
         ),
     }
 }
