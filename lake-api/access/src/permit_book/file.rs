@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use oscar_permit::DataPermit;
+use oscar_permit::{DataPermit, PermitError};
 
 use super::permits::{HeldPermit, ProblemKind};
 
@@ -102,7 +102,31 @@ fn parse(bytes: Vec<u8>) -> Result<HeldPermit, ProblemKind> {
         return Err(ProblemKind::TooLong);
     }
     let text = String::from_utf8(bytes).map_err(|_| ProblemKind::NotText)?;
-    let permit = DataPermit::from_yaml(&text).map_err(|error| ProblemKind::Invalid(error.to_string()))?;
-    let digest = permit.digest().map_err(|error| ProblemKind::Invalid(error.to_string()))?;
+    let permit = DataPermit::from_yaml(&text).map_err(|error| invalid(&error))?;
+    let digest = permit.digest().map_err(|error| invalid(&error))?;
     Ok(HeldPermit { permit: Arc::new(permit), digest })
+}
+
+/// What is wrong and where. Below its first line a syntax error quotes the file, persons
+/// included, and problems are shown at a door without a lock.
+fn invalid(error: &PermitError) -> ProblemKind {
+    ProblemKind::Invalid(error.to_string().lines().next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_change_that_lies_back_is_settled() {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let settled = |changed: u64| {
+            let changed = (i64::try_from(changed).unwrap(), 0);
+            Mark { device: 1, inode: 1, length: 1, modified: (0, 0), changed }.is_settled()
+        };
+        assert!(settled(now - 10));
+        assert!(!settled(now));
+        // A clock that went back: read until time has caught up.
+        assert!(!settled(now + 3600));
+    }
 }

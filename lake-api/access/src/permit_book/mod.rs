@@ -82,14 +82,16 @@ impl PermitBook {
         let mut known = self.known.lock();
         match names(&self.folder) {
             Ok(names) => {
-                if refresh(&mut known.files, &self.folder, names) {
+                if refresh(&mut known.files, &self.folder, names) || known.permits.is_without_folder() {
                     known.permits = Arc::new(Permits::new(&known.files, self.tenant.as_ref()));
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "the permit folder cannot be listed, so no permit counts");
-                known.files.clear();
-                known.permits = Arc::new(Permits::without_folder());
+                if !known.permits.is_without_folder() {
+                    tracing::error!(%error, "the permit folder cannot be listed, so no permit counts");
+                    known.files.clear();
+                    known.permits = Arc::new(Permits::without_folder());
+                }
             }
         }
         Arc::clone(&known.permits)

@@ -93,6 +93,10 @@ impl Permits {
         Self { permits: BTreeMap::new(), problems: vec![problem] }
     }
 
+    pub(super) fn is_without_folder(&self) -> bool {
+        self.problems.iter().any(|problem| problem.kind == ProblemKind::NoFolder)
+    }
+
     /// The permit with this id, whether or not it is in force.
     #[must_use]
     pub fn get(&self, id: &PermitId) -> Option<&HeldPermit> {

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -31,6 +31,7 @@ pub(crate) enum Answer {
 struct Routes {
     discovery: Mutex<Answer>,
     keys: Mutex<Answer>,
+    tokens: Mutex<Answer>,
     discovery_count: AtomicUsize,
     key_count: AtomicUsize,
 }
@@ -56,12 +57,14 @@ impl FakeIssuer {
         let routes = Arc::new(Routes {
             discovery: Mutex::new(Answer::Json(discovery)),
             keys: Mutex::new(Answer::Json(json!({"keys": keys}))),
+            tokens: Mutex::new(Answer::Status(404)),
             discovery_count: AtomicUsize::new(0),
             key_count: AtomicUsize::new(0),
         });
         let app = Router::new()
             .route("/.well-known/openid-configuration", get(discovery_route))
             .route("/jwks", get(key_route))
+            .route("/token", post(token_route))
             .with_state(Arc::clone(&routes));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, routes, server }
@@ -73,6 +76,10 @@ impl FakeIssuer {
 
     pub(crate) fn answer_keys(&self, answer: Answer) {
         *self.routes.keys.lock() = answer;
+    }
+
+    pub(crate) fn answer_tokens(&self, answer: Answer) {
+        *self.routes.tokens.lock() = answer;
     }
 
     pub(crate) fn publish(&self, keys: &[Value]) {
@@ -105,6 +112,11 @@ async fn discovery_route(State(routes): State<Arc<Routes>>) -> Response {
 async fn key_route(State(routes): State<Arc<Routes>>) -> Response {
     routes.key_count.fetch_add(1, Ordering::SeqCst);
     let answer = routes.keys.lock().clone();
+    answer.response().await
+}
+
+async fn token_route(State(routes): State<Arc<Routes>>) -> Response {
+    let answer = routes.tokens.lock().clone();
     answer.response().await
 }
 

@@ -13,6 +13,7 @@ mod dev_issuer_refusals;
 mod fake_issuer;
 mod key_cache;
 mod key_file;
+mod login_id_token;
 mod login_redirect;
 mod permit_files;
 mod real_provider;

@@ -250,6 +250,35 @@ fn an_unreadable_file_or_folder_means_no() {
 }
 
 #[test]
+fn a_folder_that_comes_back_counts_again() {
+    let scene = scene();
+    scene.write("a.yaml", &simple("P-1"));
+    assert_eq!(scene.granted(), ["P-1"]);
+    let away = tempfile::tempdir().unwrap();
+    std::fs::rename(scene.folder.path(), away.path().join("permits")).unwrap();
+    assert!(scene.granted().is_empty());
+    assert!(scene.granted().is_empty());
+    std::fs::rename(away.path().join("permits"), scene.folder.path()).unwrap();
+    assert_eq!((scene.granted().len(), scene.problems().len()), (1, 0));
+    // Empty it is a folder without permits, not a broken one.
+    std::fs::remove_file(scene.path("a.yaml")).unwrap();
+    assert_eq!((scene.granted().len(), scene.problems().len()), (0, 0));
+}
+
+#[test]
+fn a_problem_names_the_place_and_does_not_quote_the_file() {
+    let scene = scene();
+    let text = permit("P-1", "acme", &person("private-subject", "analyst"), "unknown: private-value\n");
+    for broken in [text.clone(), text.replace("analyst", "private-role"), text.replace("role", "private-subject: [")] {
+        scene.write("a.yaml", &broken);
+        let problem = scene.book.problems()[0].to_string();
+        assert!(problem.contains("line"), "{problem}");
+        assert!(!problem.contains("private-subject") && !problem.contains("private-value"), "{problem}");
+        assert!(!problem.contains('\n'), "{problem}");
+    }
+}
+
+#[test]
 fn a_snapshot_does_not_change_under_its_reader() {
     let scene = scene();
     scene.write("a.yaml", &simple("P-1"));

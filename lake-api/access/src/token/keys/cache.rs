@@ -73,7 +73,8 @@ impl KeyCache {
         match self.age(&snapshot) {
             Age::Fresh => {}
             Age::Early => {
-                if !self.is_cooling() {
+                // A running fetch needs no company: only one task waits in the background.
+                if !self.is_cooling() && self.fetching.try_lock().is_ok() {
                     tokio::spawn(Arc::clone(self).fetch(Arc::clone(&snapshot)));
                 }
             }
