@@ -1,15 +1,19 @@
 //! Atoms: the finest groups of persons that the released sets can tell apart.
 //!
-//! Two persons are in the same atom when exactly the same sets hold both. Sets are added
-//! one by one; each splits the classes it meets. A class remembers the class it came from
-//! and the set that split it off, so the sets of an atom are read by walking back.
+//! Two persons are in the same atom when exactly the same sets hold both. Every person
+//! walks down a tree: from the root, for each set that holds her, in ascending order, to
+//! the child of that set. Where she ends is her atom, and the way back to the root lists
+//! its sets.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use roaring::RoaringBitmap;
 
 use super::universe::Universe;
 
-/// More classes than this are not followed: about 100 MB of bookkeeping.
-const MOST_CLASSES: usize = 4_000_000;
+/// More nodes than this are not followed: some 200 MB of bookkeeping.
+const MOST_NODES: usize = 4_000_000;
 
 /// One atom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,67 +24,105 @@ pub(crate) struct Atom {
     pub(crate) sets: Vec<u32>,
 }
 
-struct Class {
+struct Node {
     parent: u32,
     set: u32,
+    /// Persons who stand here.
     size: u64,
-    /// The set that split this class last, and the class split off by it.
-    split_by: u32,
-    split_off: u32,
+    /// The child used last: most steps are repeated at once.
+    last_set: u32,
+    last_child: u32,
 }
 
 const NO_SET: u32 = u32::MAX;
 
+/// Mixes a parent and a set, both of our own counting: nobody can choose them to collide.
+#[derive(Default)]
+struct StepHasher(u64);
+
+impl Hasher for StepHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.0 = (self.0.rotate_left(32) ^ u64::from(value)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+struct Tree {
+    nodes: Vec<Node>,
+    children: HashMap<(u32, u32), u32, BuildHasherDefault<StepHasher>>,
+}
+
+impl Tree {
+    fn new() -> Self {
+        // The root holds whoever is in no set. Its size is never used.
+        let root = Node { parent: 0, set: NO_SET, size: u64::MAX, last_set: NO_SET, last_child: 0 };
+        Self { nodes: vec![root], children: HashMap::default() }
+    }
+
+    /// Takes one person from `node` to its child for `set`; `None` when the tree is full.
+    fn step(&mut self, node: u32, set: u32) -> Option<u32> {
+        let next = u32::try_from(self.nodes.len()).ok()?;
+        let here = self.nodes.get_mut(node as usize)?;
+        here.size -= 1;
+        let child = if here.last_set == set {
+            here.last_child
+        } else {
+            let child = *self.children.entry((node, set)).or_insert(next);
+            (here.last_set, here.last_child) = (set, child);
+            if child == next {
+                if self.nodes.len() >= MOST_NODES {
+                    return None;
+                }
+                self.nodes.push(Node { parent: node, set, size: 0, last_set: NO_SET, last_child: 0 });
+            }
+            child
+        };
+        self.nodes.get_mut(child as usize)?.size += 1;
+        Some(child)
+    }
+}
+
 /// The atoms of `sets`; `None` when there are too many to follow.
 pub(crate) fn atoms(sets: &[&RoaringBitmap]) -> Option<Vec<Atom>> {
     let universe = Universe::of(sets.iter().copied());
-    let mut class_of = vec![0u32; universe.len()];
-    // Class 0 holds whoever is in no set. Its size is never used.
-    let mut classes = vec![Class { parent: 0, set: NO_SET, size: u64::MAX, split_by: NO_SET, split_off: 0 }];
-    for (number, set) in (0u32..).zip(sets) {
-        if classes.len() > MOST_CLASSES {
-            return None;
-        }
-        for position in universe.positions(set) {
-            let class = class_of.get_mut(position)?;
-            *class = move_person(&mut classes, *class, number)?;
-        }
-    }
-    Some(live_atoms(&classes))
+    let mut node_of = vec![0u32; universe.len()];
+    let mut tree = Tree::new();
+    let mut complete = true;
+    universe.visit(sets.iter().copied(), |set, position| {
+        let step = node_of.get_mut(position).filter(|_| complete).and_then(|node| {
+            *node = tree.step(*node, set)?;
+            Some(())
+        });
+        complete = step.is_some();
+    });
+    complete.then(|| live_atoms(&tree.nodes))
 }
 
-/// Takes one person out of `class` into the class that `set` splits off it.
-fn move_person(classes: &mut Vec<Class>, class: u32, set: u32) -> Option<u32> {
-    let next = u32::try_from(classes.len()).ok()?;
-    let entry = classes.get_mut(class as usize)?;
-    entry.size -= 1;
-    if entry.split_by == set {
-        let target = entry.split_off;
-        classes.get_mut(target as usize)?.size += 1;
-        return Some(target);
-    }
-    entry.split_by = set;
-    entry.split_off = next;
-    classes.push(Class { parent: class, set, size: 1, split_by: NO_SET, split_off: 0 });
-    Some(next)
-}
-
-fn live_atoms(classes: &[Class]) -> Vec<Atom> {
-    let sets_of = |class: &Class| {
-        let mut sets = vec![class.set];
-        let mut parent = class.parent;
-        while let Some(ancestor) = classes.get(parent as usize).filter(|ancestor| ancestor.set != NO_SET) {
+fn live_atoms(nodes: &[Node]) -> Vec<Atom> {
+    let sets_of = |node: &Node| {
+        let mut sets = vec![node.set];
+        let mut parent = node.parent;
+        while let Some(ancestor) = nodes.get(parent as usize).filter(|ancestor| ancestor.set != NO_SET) {
             sets.push(ancestor.set);
             parent = ancestor.parent;
         }
         sets.reverse();
         sets
     };
-    classes
+    nodes
         .iter()
         .skip(1)
-        .filter(|class| class.size > 0)
-        .map(|class| Atom { size: class.size, sets: sets_of(class) })
+        .filter(|node| node.size > 0)
+        .map(|node| Atom { size: node.size, sets: sets_of(node) })
         .collect()
 }
 

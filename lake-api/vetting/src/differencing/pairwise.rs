@@ -16,6 +16,9 @@ use roaring::{MultiOps, RoaringBitmap};
 use super::universe::Universe;
 use crate::{Family, LedgerTable};
 
+/// Sets that are counted in one pass; with the new cells it bounds the memory of the pass.
+const SETS_PER_PASS: usize = 1024;
+
 /// What the first stage has found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Gaps {
@@ -112,15 +115,10 @@ impl<'a> NewIndex<'a> {
 /// Lists of cells by person, one behind the other, and where each begins.
 fn person_to_cells(cells: &[NewCell<'_>], universe: &Universe) -> (Vec<u32>, Vec<u32>) {
     let mut starts = vec![0u32; universe.len() + 2];
-    let each = |visit: &mut dyn FnMut(u32, usize)| {
-        for (number, cell) in (0u32..).zip(cells) {
-            universe.positions(cell.persons).for_each(|position| visit(number, position));
-        }
-    };
     // Counted two places ahead, summed up, and then used as the write positions one place
     // ahead: when all is written, `starts` holds the beginnings.
     let mut total = 0usize;
-    each(&mut |_, position| {
+    universe.visit(cells.iter().map(|cell| cell.persons), |_, position| {
         total += 1;
         if let Some(count) = starts.get_mut(position + 2) {
             *count += 1;
@@ -132,7 +130,7 @@ fn person_to_cells(cells: &[NewCell<'_>], universe: &Universe) -> (Vec<u32>, Vec
         *start = sum;
     }
     let mut entries = vec![0u32; total];
-    each(&mut |number, position| {
+    universe.visit(cells.iter().map(|cell| cell.persons), |number, position| {
         if let Some(next) = starts.get_mut(position + 1) {
             if let Some(entry) = entries.get_mut(*next as usize) {
                 *entry = number;
@@ -165,44 +163,11 @@ pub(crate) fn compare(earlier: &[LedgerTable], new: &LedgerTable, threshold: u64
 /// the new table's own: against itself only pairs can differ, for its unions are itself.
 fn compare_family(index: &NewIndex<'_>, family: &Family, own: Option<usize>, threshold: u64, gaps: &mut Gaps) {
     let disjoint = is_disjoint(family);
-    let mut overlaps = vec![0u64; index.cells.len()];
-    let mut touched: Vec<u32> = Vec::new();
     let mut hulls = vec![Hull::default(); index.cells.len()];
-    for set in &family.cells {
-        count_overlaps(index, set, &mut overlaps, &mut touched);
-        let size = set.len();
-        let mut by_family = vec![Hull::default(); index.disjoint.len()];
-        for number in touched.drain(..) {
-            let number = number as usize;
-            let (Some(cell), Some(count), Some(hull)) =
-                (index.cells.get(number), overlaps.get_mut(number), hulls.get_mut(number))
-            else {
-                continue;
-            };
-            let overlap = std::mem::take(count);
-            if overlap == size {
-                gaps.note(cell.size - overlap, threshold);
-            }
-            if overlap == cell.size {
-                gaps.note(size - overlap, threshold);
-            }
-            hull.add(size, overlap);
-            if let Some(hull) = by_family.get_mut(cell.family) {
-                hull.add(cell.size, overlap);
-            }
-        }
-        let families = by_family.iter().zip(&index.disjoint).enumerate();
-        for (number, (hull, new_disjoint)) in families.filter(|(number, _)| own != Some(*number)) {
-            if *new_disjoint {
-                hull.judge(size, threshold, gaps);
-            } else if hull.may_be_near(size, threshold) {
-                near_unions(
-                    set,
-                    index.cells.iter().filter(|cell| cell.family == number).map(|c| c.persons),
-                    threshold,
-                    gaps,
-                );
-            }
+    for sets in family.cells.chunks(SETS_PER_PASS) {
+        let overlaps = count_overlaps(index, sets);
+        for (set, overlaps) in sets.iter().zip(overlaps.chunks(index.cells.len().max(1))) {
+            compare_set(index, set, overlaps, own, threshold, &mut hulls, gaps);
         }
     }
     for (cell, hull) in index.cells.iter().zip(&hulls).filter(|(cell, hull)| own != Some(cell.family) && hull.outer > 0)
@@ -215,17 +180,59 @@ fn compare_family(index: &NewIndex<'_>, family: &Family, own: Option<usize>, thr
     }
 }
 
-fn count_overlaps(index: &NewIndex<'_>, set: &RoaringBitmap, overlaps: &mut [u64], touched: &mut Vec<u32>) {
-    for position in index.universe.positions(set) {
+/// Compares one released set with every new cell and every new family, and adds it to the
+/// hulls of the new cells it meets.
+fn compare_set(
+    index: &NewIndex<'_>,
+    set: &RoaringBitmap,
+    overlaps: &[u32],
+    own: Option<usize>,
+    threshold: u64,
+    hulls: &mut [Hull],
+    gaps: &mut Gaps,
+) {
+    let size = set.len();
+    let mut by_family = vec![Hull::default(); index.disjoint.len()];
+    let meets = index.cells.iter().zip(overlaps).zip(hulls).filter(|((_, overlap), _)| **overlap > 0);
+    for ((cell, overlap), hull) in meets {
+        let overlap = u64::from(*overlap);
+        if overlap == size {
+            gaps.note(cell.size - overlap, threshold);
+        }
+        if overlap == cell.size {
+            gaps.note(size - overlap, threshold);
+        }
+        hull.add(size, overlap);
+        if let Some(hull) = by_family.get_mut(cell.family) {
+            hull.add(cell.size, overlap);
+        }
+    }
+    for (number, (hull, disjoint)) in by_family.iter().zip(&index.disjoint).enumerate() {
+        if own == Some(number) || hull.outer == 0 {
+            continue;
+        }
+        if *disjoint {
+            hull.judge(size, threshold, gaps);
+        } else if hull.may_be_near(size, threshold) {
+            let parts = index.cells.iter().filter(|cell| cell.family == number).map(|cell| cell.persons);
+            near_unions(set, parts, threshold, gaps);
+        }
+    }
+}
+
+/// For each set a row with the number of persons it shares with every new cell.
+fn count_overlaps(index: &NewIndex<'_>, sets: &[RoaringBitmap]) -> Vec<u32> {
+    let width = index.cells.len();
+    let mut overlaps = vec![0u32; width * sets.len()];
+    index.universe.visit(sets.iter(), |set, position| {
+        let row = set as usize * width;
         for cell in index.cells_of(position) {
-            if let Some(count) = overlaps.get_mut(*cell as usize) {
-                if *count == 0 {
-                    touched.push(*cell);
-                }
+            if let Some(count) = overlaps.get_mut(row + *cell as usize) {
                 *count += 1;
             }
         }
-    }
+    });
+    overlaps
 }
 
 /// The same for overlapping sets, on the unions themselves: never a refusal, for the

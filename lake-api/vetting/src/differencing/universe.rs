@@ -1,8 +1,12 @@
-//! Positions of persons in flat arrays.
+//! Positions of persons in flat arrays, and passes over many sets at once.
 //!
 //! The person index is dense by construction, so a person is normally her own position.
 //! Should the indices ever be scattered, a map keeps the arrays as small as the number of
 //! persons; nothing depends on density but speed.
+//!
+//! A pass goes block by block over the persons and within a block set by set. Going set
+//! by set over everybody would touch each array once per set from end to end, and most of
+//! the time would be spent waiting for memory.
 
 use std::collections::HashMap;
 
@@ -10,6 +14,9 @@ use roaring::{MultiOps, RoaringBitmap};
 
 /// Arrays may be this much longer than the number of persons before a map is used.
 const SLACK: u64 = 1 << 22;
+
+/// Persons in a block: what is kept per person fits into a processor's second-level cache.
+const BLOCK: usize = 1 << 17;
 
 /// Gives every person of some sets a position.
 pub(crate) enum Universe {
@@ -40,11 +47,28 @@ impl Universe {
         }
     }
 
-    /// The positions of the persons of `set` who have one.
-    pub(crate) fn positions(&self, set: &RoaringBitmap) -> impl Iterator<Item = usize> {
-        set.iter().filter_map(move |person| match self {
-            Self::Dense(length) => Some(person as usize).filter(|position| position < length),
-            Self::Mapped(positions) => positions.get(&person).copied(),
-        })
+    /// Visits every person of every set who has a position, as (number of the set,
+    /// position). Each person meets her sets in ascending order.
+    pub(crate) fn visit<'a>(&self, sets: impl Iterator<Item = &'a RoaringBitmap>, mut visit: impl FnMut(u32, usize)) {
+        match self {
+            Self::Dense(length) => {
+                let mut members: Vec<_> = sets.map(|set| set.iter().map(|person| person as usize).peekable()).collect();
+                for start in (0..*length).step_by(BLOCK) {
+                    let end = (*length).min(start + BLOCK);
+                    for (number, members) in (0u32..).zip(&mut members) {
+                        while let Some(position) = members.next_if(|position| *position < end) {
+                            visit(number, position);
+                        }
+                    }
+                }
+            }
+            Self::Mapped(positions) => {
+                for (number, set) in (0u32..).zip(sets) {
+                    for position in set.iter().filter_map(|person| positions.get(&person)) {
+                        visit(number, *position);
+                    }
+                }
+            }
+        }
     }
 }
