@@ -73,12 +73,12 @@ impl Stage {
         let (packages, generated) = extracts(arguments, &directory, narrator)?;
         let issuer = start_issuer(&names).await?;
         let permit = write_permit(&directory, &packages, &names, issuer.issuer(), narrator)?;
-        narrator.step("Intake: the extracts are checked, and person numbers become pseudonyms")?;
+        narrator.step("Intake: the extracts are checked, and person keys become pseudonyms")?;
         let mut rows = 0;
         for package in &packages {
             rows += deliver(&directory, package, arguments.files.as_deref(), &permit, narrator).await?;
         }
-        narrator.ended(&format!("{rows} rows are in the lake, none with a person number"))?;
+        narrator.ended(&format!("{rows} rows are in the lake, every person key replaced by a pseudonym"))?;
         narrator.step("The workspace starts to serve, and four people log in")?;
         let server = start_server(&directory, &issuer, arguments.serve).await?;
         let cast = log_everyone_in(&issuer, &names, &server, narrator).await?;

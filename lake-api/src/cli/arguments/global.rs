@@ -3,23 +3,47 @@
 use clap::{Args, ValueEnum};
 use url::Url;
 
+/// Keeps these apart from a command's own options in its help.
+const HEADING: &str = "Common options";
+
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The workspace's API
-    #[arg(long, global = true, env = "OSCAR_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = HEADING,
+        env = "OSCAR_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
     pub server: Url,
     /// The access token; without it the one from 'oscar login' is used
-    #[arg(long, global = true, env = "OSCAR_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = HEADING,
+        env = "OSCAR_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
     pub token: Option<String>,
     /// How to print data
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = HEADING,
+        value_enum,
+        default_value_t = Format::Table,
+        value_name = "FORMAT"
+    )]
     pub output: Format,
     /// No colours (also: `NO_COLOR`, or a standard output that is no terminal)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     pub no_color: bool,
     /// Say more; twice for the program's own log
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = HEADING, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
 
