@@ -60,8 +60,15 @@ impl LeakCount {
             (LogicalType::String, false) => LeakJudgement::Leak,
             (LogicalType::String, true) if often => LeakJudgement::Unbelievable,
             (LogicalType::Integer | LogicalType::Number, false) if often => LeakJudgement::Leak,
-            (LogicalType::String | LogicalType::Integer | LogicalType::Number, _) => LeakJudgement::Fine,
-            (LogicalType::Boolean | LogicalType::Date | LogicalType::Datetime, _) => LeakJudgement::Fine,
+            (
+                LogicalType::String
+                | LogicalType::Integer
+                | LogicalType::Number
+                | LogicalType::Boolean
+                | LogicalType::Date
+                | LogicalType::Datetime,
+                _,
+            ) => LeakJudgement::Fine,
         }
     }
 }

@@ -66,7 +66,7 @@ impl CellFormat {
                 Err(ResourceError::field(name, "only the default format is supported for its type"))
             }
         };
-        match field.field_type.as_deref().unwrap_or("any") {
+        match field.type_name.as_deref().unwrap_or("any") {
             "string" | "any" => plain(Self::Text),
             "integer" => plain(Self::Integer { group }),
             "year" => plain(Self::Integer { group: None }),

@@ -156,7 +156,7 @@ pub(crate) struct Dialect {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Schema {
     #[serde(default, rename = "$schema")]
-    pub(crate) _schema: Option<String>,
+    pub(crate) _profile: Option<String>,
     #[serde(default, rename = "name")]
     pub(crate) _name: Option<String>,
     #[serde(default, rename = "title")]
@@ -211,7 +211,7 @@ pub(crate) struct ForeignReference {
 pub(crate) struct Field {
     pub(crate) name: String,
     #[serde(default, rename = "type")]
-    pub(crate) field_type: Option<String>,
+    pub(crate) type_name: Option<String>,
     #[serde(default)]
     pub(crate) format: Option<String>,
     #[serde(default)]

@@ -76,8 +76,7 @@ impl PersonMap {
 
 /// Keys are keyed hashes, so any of their bits are as good as random.
 fn home(key: &HashedKey) -> usize {
-    let [a, b, c, d, e, f, g, h, ..] = *key;
-    usize::from_le_bytes([a, b, c, d, e, f, g, h])
+    usize::from_le_bytes(*key.first_chunk().unwrap_or(&[0; 8]))
 }
 
 #[cfg(test)]

@@ -124,12 +124,11 @@ fn text_column<'a>(
             Encoding::Utf8 => std::str::from_utf8(cell).ok().map(Cow::Borrowed),
             Encoding::Windows1252 => Some(encoding_rs::WINDOWS_1252.decode_without_bom_handling(cell).0),
         };
-        match text {
-            Some(text) => builder.append_value(text),
-            None => {
-                builder.append_null();
-                fault(row);
-            }
+        if let Some(text) = text {
+            builder.append_value(text);
+        } else {
+            builder.append_null();
+            fault(row);
         }
     }
     Arc::new(builder.finish())

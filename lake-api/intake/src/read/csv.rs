@@ -138,18 +138,26 @@ impl Splitter {
         self.cells = 0;
         loop {
             let input = source.fill()?;
-            let at_end = input.is_empty();
-            if at_end && self.pending && self.inside_quotes() {
-                return Err(ReadError::OpenQuote { row });
-            }
+            // A last record without a line end gets one. Inside quotes, and only there, a
+            // line end is a character of the cell.
+            let closing = input.is_empty() && self.pending;
             let (Some(output), Some(ends)) = (self.bytes.get_mut(self.used..), self.ends.get_mut(self.cells..)) else {
                 return Err(ReadError::Interrupted);
             };
-            let (result, consumed, written, cells) = self.reader.read_record(input, output, ends);
-            source.consume(consumed);
+            let line_end: &[u8] = b"\n";
+            let text = if closing { line_end } else { input };
+            let (result, consumed, written, cells) = self.reader.read_record(text, output, ends);
+            if closing {
+                if written > 0 && result != ReadRecordResult::Record {
+                    return Err(ReadError::OpenQuote { row });
+                }
+                self.pending = consumed == 0;
+            } else {
+                source.consume(consumed);
+                self.pending |= consumed > 0;
+            }
             self.used += written;
             self.cells += cells;
-            self.pending |= consumed > 0;
             match result {
                 ReadRecordResult::Record => {
                     self.pending = false;
@@ -168,20 +176,6 @@ impl Splitter {
             if self.used - self.start > LONGEST_RECORD {
                 return Err(ReadError::TooLong { row, limit: LONGEST_RECORD });
             }
-        }
-    }
-
-    /// Whether the record that the file leaves unfinished is inside quotes: only there a
-    /// line end does not end it.
-    fn inside_quotes(&self) -> bool {
-        let mut probe = self.reader.clone();
-        let (mut bytes, mut ends) = ([0; 8], [0; 8]);
-        let (result, ..) = probe.read_record(b"\n", &mut bytes, &mut ends);
-        // After a comment or an empty line there is no record to end, and no quote either.
-        matches!(result, ReadRecordResult::InputEmpty) && self.used > self.start || {
-            let mut probe = self.reader.clone();
-            let (result, ..) = probe.read_record(b"\nx\n", &mut bytes, &mut ends);
-            matches!(result, ReadRecordResult::InputEmpty)
         }
     }
 

@@ -8,6 +8,8 @@
 mod block;
 mod columns;
 mod csv;
+#[cfg(test)]
+mod csv_semantics;
 mod error;
 mod ndjson;
 mod parquet;

@@ -64,15 +64,12 @@ impl Persons {
     /// Names the persons of a key column; rows that are `bad` already are skipped.
     pub(crate) fn of_column(&mut self, keys: &ArrayRef, bad: &[bool]) -> Result<Named, IntakeError> {
         let form = self.form.clone();
-        match keys.data_type() {
-            DataType::Int64 => {
-                let numbers = keys.as_primitive::<Int64Type>();
-                self.name(numbers.iter().zip(bad), |number, key| form.write_integer(number, key))
-            }
-            _ => {
-                let texts = keys.as_string::<i32>();
-                self.name(texts.iter().zip(bad), |text, key| form.write_text(text, key))
-            }
+        if keys.data_type() == &DataType::Int64 {
+            let numbers = keys.as_primitive::<Int64Type>();
+            self.name(numbers.iter().zip(bad), |number, key| form.write_integer(number, key))
+        } else {
+            let texts = keys.as_string::<i32>();
+            self.name(texts.iter().zip(bad), |text, key| form.write_text(text, key))
         }
     }
 
@@ -158,16 +155,13 @@ fn assemble(wanted: &[Option<Fingerprint>], known: &HashMap<Fingerprint, Person>
     let mut indexes = Int32Builder::with_capacity(wanted.len());
     let mut present = 0;
     for fingerprint in wanted {
-        match fingerprint.and_then(|fingerprint| known.get(&fingerprint)) {
-            Some(person) => {
-                present += 1;
-                pseudonyms.append_value(person.pseudonym.as_str());
-                indexes.append_value(person_index_to_storage(PersonIndex(person.index)));
-            }
-            None => {
-                pseudonyms.append_null();
-                indexes.append_null();
-            }
+        if let Some(person) = fingerprint.and_then(|fingerprint| known.get(&fingerprint)) {
+            present += 1;
+            pseudonyms.append_value(person.pseudonym.as_str());
+            indexes.append_value(person_index_to_storage(PersonIndex(person.index)));
+        } else {
+            pseudonyms.append_null();
+            indexes.append_null();
         }
     }
     Named { pseudonyms: Arc::new(pseudonyms.finish()), indexes: Arc::new(indexes.finish()), wrong, present }

@@ -44,13 +44,12 @@ impl Quarantine {
             return Ok(());
         }
         let batch = self.batch(plan, first_row, faults)?;
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => {
-                let schema = Arc::clone(&self.schema);
-                let writer = lake.table_writer(&self.table, schema, WriteMode::Replace, None).await?;
-                self.writer.insert(writer)
-            }
+        let writer = if let Some(writer) = &mut self.writer {
+            writer
+        } else {
+            let schema = Arc::clone(&self.schema);
+            let writer = lake.table_writer(&self.table, schema, WriteMode::Replace, None).await?;
+            self.writer.insert(writer)
         };
         Ok(writer.write(batch).await?)
     }

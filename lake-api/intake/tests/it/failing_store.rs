@@ -1,0 +1,126 @@
+//! The store goes away or fills up in the middle of an intake: at every single write.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+use oscar_intake::{IntakeError, Silent};
+use oscar_lake::{Storage, StorageConfig};
+
+use crate::spoke::{Spoke, permit, persons_csv, put_persons};
+
+/// Lets a number of writes through and then none.
+#[derive(Debug)]
+struct Limited {
+    inner: Arc<dyn ObjectStore>,
+    writes: Arc<AtomicI64>,
+}
+
+impl std::fmt::Display for Limited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("limited store")
+    }
+}
+
+fn spend(writes: &AtomicI64) -> Result<()> {
+    if writes.fetch_sub(1, Ordering::SeqCst) > 0 {
+        return Ok(());
+    }
+    Err(Error::Generic { store: "limited", source: "no space left on device".into() })
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Limited {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        spend(&self.writes)?;
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        spend(&self.writes)?;
+        let inner = self.inner.put_multipart_opts(location, opts).await?;
+        Ok(Box::new(LimitedUpload { inner, writes: Arc::clone(&self.writes) }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        spend(&self.writes)?;
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[derive(Debug)]
+struct LimitedUpload {
+    inner: Box<dyn MultipartUpload>,
+    writes: Arc<AtomicI64>,
+}
+
+#[async_trait::async_trait]
+impl MultipartUpload for LimitedUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        match spend(&self.writes) {
+            Ok(()) => self.inner.put_part(data),
+            Err(error) => Box::pin(async move { Err(error) }),
+        }
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        spend(&self.writes)?;
+        self.inner.complete().await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_at_any_write_leaves_nothing_visible_and_the_next_try_completes() {
+    let mut failures = 0;
+    for allowed in 0.. {
+        let spoke = Spoke::new();
+        put_persons(&spoke, &persons_csv(300));
+        let root = spoke.folder.join("tenant");
+        let config = StorageConfig::Local { root: root.clone() };
+        let sound = Storage::open(&config).unwrap();
+        let writes = Arc::new(AtomicI64::new(allowed));
+        let limited = Arc::new(Limited { inner: sound.store(), writes });
+        let open = spoke.open_over(Storage::over(limited, config), root).await;
+        let result = open.intake.deliver(&spoke.package(), None, &permit("P-1"), &Silent).await;
+        let visible = spoke.open().await.journal.refresh().await.unwrap().visible_versions();
+        match result {
+            Ok(_) => {
+                assert_eq!(visible.len(), 1);
+                break;
+            }
+            Err(IntakeError::Lake(_) | IntakeError::Contract(_) | IntakeError::Journal(_)) => failures += 1,
+            Err(other) => panic!("an unclear error after {allowed} writes: {other:?}"),
+        }
+        // The last write of the journal may have arrived without its answer; half a delivery never.
+        assert!(visible.is_empty());
+        let report = spoke.deliver().await.unwrap();
+        assert_eq!(report.tables.values().next().unwrap().rows, 300);
+        assert_eq!(spoke.open().await.rows("person").await.num_rows(), 300);
+    }
+    assert!(failures >= 4, "only {failures} writes could fail");
+}

@@ -1,0 +1,145 @@
+use oscar_permit::TableRef;
+use serde_json::{Value, json};
+
+use crate::scan::everything_below;
+use crate::spoke::{Spoke, cpr, integers, person_section, put_csv, resource, texts, write};
+
+/// Delivers rows, the bad ones among enough good ones, and returns (row, field, rule).
+async fn faults(spoke: &Spoke, fields: &Value, extra: &Value, rows: &[&str]) -> Vec<(i64, String, String)> {
+    let header: Vec<&str> = fields.as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap()).collect();
+    let csv = format!("{}\n{}\n", header.join(","), rows.join("\n"));
+    let mut package = crate::spoke::single("data.csv", csv.as_bytes(), fields, &person_section());
+    package["oscar"]["quarantinePercent"] = json!(90);
+    for (key, value) in extra.as_object().unwrap() {
+        package["resources"][0]["schema"][key] = value.clone();
+    }
+    write(&spoke.package(), &package, &[("data.csv", csv.as_bytes())]);
+    let report = spoke.deliver().await.unwrap();
+    let table = &report.tables.values().next().unwrap();
+    let Some(version) = table.quarantine_version else { return Vec::new() };
+    let quarantine = TableRef::try_from("register.person__quarantine".to_owned()).unwrap();
+    let batch = spoke.open().await.version(&quarantine, version).await;
+    let rows = integers(&batch, "row_number");
+    let fields = texts(&batch, "field");
+    let rules = texts(&batch, "rule");
+    (0..batch.num_rows())
+        .map(|at| (rows[at].unwrap(), fields[at].clone().unwrap_or_default(), rules[at].clone().unwrap()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_broken_rule_is_named_with_its_row_and_field_and_without_the_value() {
+    let spoke = Spoke::new();
+    let fields = json!([
+        {"name": "cpr", "type": "string", "constraints": {"required": true}},
+        {"name": "age", "type": "integer", "constraints": {"required": true, "minimum": 0, "maximum": 130}},
+        {"name": "sex", "type": "string", "constraints": {"enum": ["M", "F"]}},
+        {"name": "code", "type": "string", "constraints": {"pattern": "D[A-Z][0-9]{2}", "maxLength": 6}},
+        {"name": "born", "type": "date"},
+        {"name": "id", "type": "integer", "constraints": {"unique": true}},
+    ]);
+    let good = |n: usize| format!("{},5,M,DE11,2001-01-01,{n}", cpr(n));
+    let rows = [
+        good(1),
+        format!("{},abc,M,DE11,2001-01-01,2", cpr(2)),
+        format!("{},,M,DE11,2001-01-01,3", cpr(3)),
+        format!("{},5,ZEBRA,DE11,2001-01-01,4", cpr(4)),
+        format!("{},5,M,DE11x,2001-01-01,5", cpr(5)),
+        format!("{},131,M,DE11,2001-01-01,6", cpr(6)),
+        format!("{},5,M,DE11,1849-12-31,7", cpr(7)),
+        format!("{},5,M,DE11,2999-01-01,8", cpr(8)),
+        "3102609995,5,M,DE11,2001-01-01,9".to_owned(),
+        format!("{},5,M,DE11,2001-01-01,1", cpr(10)),
+        format!("{},5,M", cpr(11)),
+        good(12),
+    ];
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let mut found = faults(&spoke, &fields, &json!({}), &rows).await;
+    found.sort();
+    let expected = [
+        (2, "age", "type"),
+        (3, "age", "required"),
+        (4, "sex", "enum"),
+        (5, "code", "pattern"),
+        (6, "age", "range"),
+        (7, "born", "plausible-date"),
+        (8, "born", "plausible-date"),
+        (9, "cpr", "person-key"),
+        (10, "id", "unique"),
+        (11, "", "cell-count"),
+    ];
+    let expected: Vec<_> =
+        expected.iter().map(|(row, field, rule)| (*row, (*field).to_owned(), (*rule).to_owned())).collect();
+    assert_eq!(found, expected);
+    let stored = spoke.open().await.rows("person").await;
+    assert_eq!(integers(&stored, "id"), [Some(1), Some(12)]);
+    assert!(everything_below(&spoke.folder.join("tenant")).iter().all(|text| !text.contains("ZEBRA")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_row_of_a_primary_key_is_bad_and_the_first_stays() {
+    let spoke = Spoke::new();
+    let fields =
+        json!([{"name": "cpr", "type": "string"}, {"name": "day", "type": "date"}, {"name": "n", "type": "integer"}]);
+    let (a, b) = (cpr(1), cpr(2));
+    let rows = [
+        format!("{a},2001-01-01,1"),
+        format!("{a},2001-01-02,2"),
+        format!("{a},2001-01-01,3"),
+        format!("{b},2001-01-01,4"),
+        format!("{b},,5"),
+    ];
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let found = faults(&spoke, &fields, &json!({"primaryKey": ["cpr", "day"]}), &rows).await;
+    assert_eq!(
+        found.iter().map(|(row, _, rule)| (*row, rule.as_str())).collect::<Vec<_>>(),
+        [(3, "primary-key"), (5, "primary-key")]
+    );
+    assert_eq!(integers(&spoke.open().await.rows("person").await, "n"), [Some(1), Some(2), Some(4)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_to_a_code_that_is_not_there_is_a_bad_row_whatever_the_order_of_resources() {
+    let spoke = Spoke::new();
+    let persons = format!("cpr,region\n{},1081\n{},1085\n{},\n", cpr(1), cpr(2), cpr(3));
+    let regions = "code,name\n1081,Nordjylland\n1082,Midtjylland\n";
+    let mut person = resource(
+        "p.csv",
+        persons.as_bytes(),
+        &json!([{"name": "cpr", "type": "string"}, {"name": "region", "type": "string"}]),
+        &person_section(),
+    );
+    person["schema"]["foreignKeys"] =
+        json!([{"fields": "region", "reference": {"resource": "region", "fields": ["code"]}}]);
+    let region = resource(
+        "r.csv",
+        regions.as_bytes(),
+        &json!([{"name": "code", "type": "string"}, {"name": "name", "type": "string"}]),
+        &json!({"table": "region", "kind": "reference"}),
+    );
+    let package = json!({
+        "oscar": {"dataset": "register", "profile": "strict", "quarantinePercent": 50},
+        "resources": [person, region],
+    });
+    write(&spoke.package(), &package, &[("p.csv", persons.as_bytes()), ("r.csv", regions.as_bytes())]);
+    let report = spoke.deliver().await.unwrap();
+    let table = &report.tables[&"person".parse().unwrap()];
+    assert_eq!((table.rows, table.quarantined), (2, 1));
+    assert_eq!(table.faults["region: foreign-key"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_bad_rows_than_the_limit_refuse_the_whole_delivery() {
+    let spoke = Spoke::new();
+    let fields = json!([{"name": "cpr", "type": "string"}, {"name": "age", "type": "integer"}]);
+    let csv = |bad: usize| {
+        let rows: String = (0..200).map(|n| format!("{},{}\n", cpr(n), if n < bad { "x" } else { "7" })).collect();
+        format!("cpr,age\n{rows}").into_bytes()
+    };
+    put_csv(&spoke, &csv(2), &fields, &person_section());
+    assert_eq!(spoke.deliver().await.unwrap().tables.values().next().unwrap().quarantined, 2);
+    put_csv(&spoke, &csv(3), &fields, &person_section());
+    let refusal = spoke.refusal().await;
+    assert_eq!(refusal.rule(), "too-many-bad-rows");
+    assert!(refusal.to_string().contains("age: type"), "{refusal}");
+}
