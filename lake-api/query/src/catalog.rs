@@ -48,7 +48,9 @@ pub struct PinnedVersions(pub BTreeMap<TableRef, u64>);
 pub enum CatalogError {
     /// The permit's row filter reads a column that the table does not have. Ignoring the
     /// condition would show hidden rows, so the whole table is unusable.
-    #[error("the permit's row filter on {table} names column {column}, which the contract in force does not have; ask the permit's issuer to correct the filter")]
+    #[error(
+        "the permit's row filter on {table} names column {column}, which the contract in force does not have; ask the permit's issuer to correct the filter"
+    )]
     RowFilterColumn {
         /// The table.
         table: TableRef,
@@ -128,13 +130,14 @@ impl PermittedTable {
     }
 }
 
-/// The Arrow type of a contract type, as the lake stores it.
+/// The Arrow type of a contract type, as statements see it.
 pub(crate) fn arrow_type(logical: LogicalType) -> DataType {
     match logical {
         LogicalType::Boolean => DataType::Boolean,
         LogicalType::Integer => DataType::Int64,
         LogicalType::Number => DataType::Float64,
-        LogicalType::String => DataType::Utf8,
+        // As views: that is how the lake reads text, and what the engine computes with fastest.
+        LogicalType::String => DataType::Utf8View,
         LogicalType::Date => DataType::Date32,
         LogicalType::Datetime => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
     }

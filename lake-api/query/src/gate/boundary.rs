@@ -198,9 +198,8 @@ impl Walker<'_> {
 
     fn key(&mut self, expr: &Expr, scope: &Scope<'_>) -> Judged<BoundaryKey> {
         let field = self.value(expr, scope)?;
-        let free_text = |base: &Base| {
-            self.contract_of(base).is_none_or(|column| column.tags.contains(&ColumnTag::FreeText))
-        };
+        let free_text =
+            |base: &Base| self.contract_of(base).is_none_or(|column| column.tags.contains(&ColumnTag::FreeText));
         if field.sources.iter().any(free_text) {
             return Err(RefusalCode::FreeTextKey);
         }
@@ -304,6 +303,7 @@ fn is_key_type(key: &DataType) -> bool {
             | DataType::UInt8
             | DataType::UInt16
             | DataType::UInt32
+            | DataType::UInt64
             | DataType::Float32
             | DataType::Float64
             | DataType::Utf8

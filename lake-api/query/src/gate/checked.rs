@@ -129,9 +129,9 @@ fn judge(checked_text: text::CheckedText, catalog: &PermittedCatalog) -> Result<
         .filter_map(|base| walker.contract_of(base))
         .flat_map(|column| column.tags.iter().copied())
         .collect();
-    let has_second_units = walker.tables.iter().filter_map(|table| catalog.tables.get(table)).any(|table| {
-        matches!(&table.contract.kind, TableKind::Persons { second_units, .. } if !second_units.is_empty())
-    });
+    let has_second_units = walker.tables.iter().filter_map(|table| catalog.tables.get(table)).any(
+        |table| matches!(&table.contract.kind, TableKind::Persons { second_units, .. } if !second_units.is_empty()),
+    );
     let plan_text = plan.display_indent_schema().to_string();
     let output = output_columns(&plan, &roles).map_err(at_root)?;
     Ok(CheckedQuery {
@@ -191,11 +191,7 @@ fn neutral_name(stem: &str, taken: &mut BTreeSet<String>) -> String {
     }
 }
 
-fn review_flags(
-    boundary: &Boundary,
-    tags: &BTreeSet<ColumnTag>,
-    has_second_units: bool,
-) -> BTreeSet<ReviewFlag> {
+fn review_flags(boundary: &Boundary, tags: &BTreeSet<ColumnTag>, has_second_units: bool) -> BTreeSet<ReviewFlag> {
     let mut flags: BTreeSet<ReviewFlag> = tags.iter().copied().map(ReviewFlag::TaggedColumn).collect();
     if has_second_units {
         flags.insert(ReviewFlag::SecondUnits);

@@ -39,7 +39,9 @@ pub(crate) fn lookup(column: &Column, scope: &Scope<'_>) -> Judged<RowField> {
 
 /// Whether an expression is the bare person key of a row that has one.
 pub(crate) fn is_person_key(expr: &Expr, scope: &Scope<'_>) -> bool {
-    bare_column(expr).and_then(|column| lookup(column, scope).ok()).is_some_and(|field| field.person == PersonColumn::Key)
+    bare_column(expr)
+        .and_then(|column| lookup(column, scope).ok())
+        .is_some_and(|field| field.person == PersonColumn::Key)
 }
 
 fn is_outer_person_key(expr: &Expr, scope: &Scope<'_>) -> bool {
@@ -96,9 +98,7 @@ impl Walker<'_> {
         match expr {
             Expr::Alias(alias) => self.field(&alias.expr, scope, depth),
             Expr::Column(column) => lookup(column, scope),
-            Expr::OuterReferenceColumn(_, column) => {
-                lookup(column, scope.outer.ok_or(RefusalCode::SubqueryRefused)?)
-            }
+            Expr::OuterReferenceColumn(_, column) => lookup(column, scope.outer.ok_or(RefusalCode::SubqueryRefused)?),
             Expr::Literal(_, _) => Ok(RowField::derived(BTreeSet::new())),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 row_operator(*op)?;

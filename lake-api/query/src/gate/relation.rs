@@ -67,6 +67,8 @@ impl RowField {
 
     /// The same column on the side of an outer join that may be missing.
     pub(crate) fn optional(mut self) -> Self {
+        // It may be NULL where the lake column never is, so it is not that column any more.
+        self.base = None;
         self.person = match self.person {
             PersonColumn::No => PersonColumn::No,
             PersonColumn::Key | PersonColumn::Optional => PersonColumn::Optional,

@@ -124,9 +124,12 @@ impl<'a> Walker<'a> {
         judge: impl FnOnce(&mut Self, &Scope<'_>) -> Judged<T>,
     ) -> Judged<T> {
         let outer = self.outer.last().cloned();
-        let outer = outer
-            .as_ref()
-            .map(|row| Scope { schema: &row.schema, fields: &row.fields, outer: None, subqueries: false });
+        let outer = outer.as_ref().map(|row| Scope {
+            schema: &row.schema,
+            fields: &row.fields,
+            outer: None,
+            subqueries: false,
+        });
         judge(self, &Scope { schema, fields, outer: outer.as_ref(), subqueries })
     }
 
@@ -141,8 +144,7 @@ impl<'a> Walker<'a> {
         let all: Vec<RowField> = table
             .visible()
             .map(|column| {
-                let person =
-                    if Some(&column.name) == person_key { PersonColumn::Key } else { PersonColumn::No };
+                let person = if Some(&column.name) == person_key { PersonColumn::Key } else { PersonColumn::No };
                 RowField::column((source.table.clone(), column.name.clone()), person)
             })
             .collect();
@@ -162,9 +164,7 @@ impl<'a> Walker<'a> {
     fn projection(&mut self, projection: &Projection) -> Judged<Relation> {
         let schema = projection.input.schema();
         match self.walk(&projection.input)? {
-            Relation::Public(input) => {
-                Ok(Relation::Public(self.row_projection(&projection.expr, schema, &input)?))
-            }
+            Relation::Public(input) => Ok(Relation::Public(self.row_projection(&projection.expr, schema, &input)?)),
             Relation::Unit { fields, tied } => {
                 Ok(Relation::Unit { fields: self.row_projection(&projection.expr, schema, &fields)?, tied })
             }
@@ -303,9 +303,7 @@ impl<'a> Walker<'a> {
         let input = fields.clone();
         let schema = window.input.schema();
         for expr in &window.window_expr {
-            fields.push(
-                self.in_scope(schema, &input, false, |walker, scope| walker.window_value(expr, unit, scope))?,
-            );
+            fields.push(self.in_scope(schema, &input, false, |walker, scope| walker.window_value(expr, unit, scope))?);
         }
         Ok(if unit { Relation::Unit { fields, tied: false } } else { Relation::Public(fields) })
     }
@@ -355,9 +353,8 @@ impl<'a> Walker<'a> {
         if matches!(relation, Relation::Unit { .. }) {
             return Err(RefusalCode::LimitBelowBoundary);
         }
-        let literal = |bound: &Option<Box<Expr>>| {
-            bound.as_deref().is_none_or(|expr| matches!(expr, Expr::Literal(_, _)))
-        };
+        let literal =
+            |bound: &Option<Box<Expr>>| bound.as_deref().is_none_or(|expr| matches!(expr, Expr::Literal(_, _)));
         if literal(&limit.skip) && literal(&limit.fetch) { Ok(relation) } else { Err(RefusalCode::LimitNotLiteral) }
     }
 

@@ -52,7 +52,8 @@ pub fn permitted(contract: TableContract) -> PermittedTable {
 pub fn catalog() -> PermittedCatalog {
     let mut sex = column("sex", LogicalType::String);
     let codes = [("f", "female"), ("m", "male")];
-    sex.codes = Some(CodeList(codes.iter().map(|(code, label)| (Value::Text((*code).into()), (*label).into())).collect()));
+    sex.codes =
+        Some(CodeList(codes.iter().map(|(code, label)| (Value::Text((*code).into()), (*label).into())).collect()));
     let mut note = column("note", LogicalType::String);
     note.tags.insert(ColumnTag::FreeText);
     let mut parish = column("parish", LogicalType::Integer);

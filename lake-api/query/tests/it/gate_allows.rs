@@ -71,7 +71,10 @@ fn everyday_statistics_pass() {
 fn the_plan_hash_ignores_white_space_and_comments_and_nothing_else() {
     let hash = |sql| checked(sql).plan_hash;
     let plain = hash("SELECT region, count(*) AS n FROM resident WHERE age > 40 GROUP BY region");
-    assert_eq!(plain, hash("SELECT  region,\n count(*) AS n /* why */ FROM resident WHERE age > 40 GROUP BY region -- x"));
+    assert_eq!(
+        plain,
+        hash("SELECT  region,\n count(*) AS n /* why */ FROM resident WHERE age > 40 GROUP BY region -- x")
+    );
     assert_ne!(plain, hash("SELECT region, count(*) AS n FROM resident WHERE age > 41 GROUP BY region"));
     assert_ne!(plain, hash("SELECT region, count(*) AS m FROM resident WHERE age > 40 GROUP BY region"));
     assert_ne!(plain, hash("SELECT region, count(*) AS n FROM resident WHERE age > 40 GROUP BY region LIMIT 3"));
@@ -79,12 +82,15 @@ fn the_plan_hash_ignores_white_space_and_comments_and_nothing_else() {
 
 #[test]
 fn the_outline_names_tables_keys_aggregates_and_columns() {
-    let query = checked("SELECT r.sex AS s, count(*), sum(c.cost) AS cost FROM resident r JOIN contact c ON r.person_id = c.person_id GROUP BY r.sex");
+    let query = checked(
+        "SELECT r.sex AS s, count(*), sum(c.cost) AS cost FROM resident r JOIN contact c ON r.person_id = c.person_id GROUP BY r.sex",
+    );
     let tables: Vec<String> = query.tables.iter().map(ToString::to_string).collect();
     assert_eq!(tables, ["contacts.contact", "population.resident"]);
     assert_eq!(query.keys[0].column.as_deref(), Some("population.resident.sex"));
     assert_eq!(query.aggregates.iter().map(|aggregate| aggregate.kind).collect::<Vec<_>>(), ["rows", "sum"]);
-    let names: Vec<(&str, OutputRole)> = query.output.iter().map(|column| (column.name.as_str(), column.role)).collect();
+    let names: Vec<(&str, OutputRole)> =
+        query.output.iter().map(|column| (column.name.as_str(), column.role)).collect();
     assert_eq!(names, [("s", OutputRole::Key), ("value_1", OutputRole::Measure), ("cost", OutputRole::Measure)]);
 }
 
@@ -93,7 +99,10 @@ fn tagged_columns_are_reported_where_they_decide_and_not_where_they_only_pass() 
     let tags = |sql| checked(sql).tags.into_iter().collect::<Vec<_>>();
     assert_eq!(tags("SELECT parish, count(*) AS n FROM resident GROUP BY parish"), [ColumnTag::SmallArea]);
     assert_eq!(tags("SELECT count(*) AS n FROM resident WHERE parish = 7"), [ColumnTag::SmallArea]);
-    assert_eq!(tags("SELECT p, count(*) AS n FROM (SELECT parish + 1 AS p FROM resident) AS t GROUP BY p"), [ColumnTag::SmallArea]);
+    assert_eq!(
+        tags("SELECT p, count(*) AS n FROM (SELECT parish + 1 AS p FROM resident) AS t GROUP BY p"),
+        [ColumnTag::SmallArea]
+    );
     assert_eq!(tags("SELECT count(*) AS n FROM (SELECT parish, age FROM resident) AS t"), []);
 }
 

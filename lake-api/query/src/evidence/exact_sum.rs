@@ -1,0 +1,85 @@
+//! Sums that do not depend on the order of their terms.
+//!
+//! Adding floating-point numbers is not associative, so a sum over files and threads
+//! differs in its last bits from run to run; "same release, same bytes" forbids that. Here
+//! every term becomes a whole multiple of 2⁻⁶⁴ (whole numbers: of 1) in a 128-bit integer,
+//! and integers are added. A term loses at most 2⁻⁶⁵ ≈ 3·10⁻²⁰ by it; terms of 2⁶² and more
+//! and sums beyond the 128 bits end the query with the neutral error, as do NaN and
+//! infinities: a rule that compares with NaN would hold for ever.
+
+/// Bits behind the binary point of a floating-point sum.
+const FRACTION_BITS: i32 = 64;
+
+/// A term or sum that has no exact form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OutOfRange;
+
+/// How the 128-bit integers of a sum are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// Whole numbers.
+    Whole,
+    /// Multiples of 2⁻⁶⁴.
+    Fraction,
+}
+
+/// A floating-point term as a multiple of 2⁻⁶⁴.
+pub(crate) fn fraction(value: f64) -> Result<i128, OutOfRange> {
+    let scaled = value * 2f64.powi(FRACTION_BITS);
+    // 2^126: two such terms still have a sum. NaN fails every comparison.
+    if scaled.abs() < 2f64.powi(126) {
+        #[expect(clippy::cast_possible_truncation, reason = "the magnitude was checked")]
+        Ok(scaled.round_ties_even() as i128)
+    } else {
+        Err(OutOfRange)
+    }
+}
+
+/// The nearest floating-point number to a sum.
+pub(crate) fn value(sum: i128, scale: Scale) -> f64 {
+    match scale {
+        Scale::Whole => sum as f64,
+        Scale::Fraction => sum as f64 * 2f64.powi(-FRACTION_BITS),
+    }
+}
+
+/// Adds a term.
+pub(crate) fn add(sum: i128, term: i128) -> Result<i128, OutOfRange> {
+    sum.checked_add(term).ok_or(OutOfRange)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn total(terms: &[f64]) -> i128 {
+        terms.iter().try_fold(0, |sum, term| add(sum, fraction(*term)?)).unwrap()
+    }
+
+    #[test]
+    fn terms_that_have_no_exact_form_are_refused() {
+        for term in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 2f64.powi(62)] {
+            assert_eq!(fraction(term), Err(OutOfRange), "{term}");
+        }
+        assert!(fraction(-4e18).is_ok());
+        assert_eq!(add(i128::MAX, 1), Err(OutOfRange));
+    }
+
+    #[test]
+    fn a_large_and_a_small_term_do_not_swallow_each_other() {
+        assert!((value(total(&[1e15, 0.1, -1e15]), Scale::Fraction) - 0.1).abs() < 1e-15);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_terms_does_not_matter(mut terms in proptest::collection::vec(-1e12f64..1e12, 1..200)) {
+            let forward = total(&terms);
+            terms.reverse();
+            prop_assert_eq!(forward, total(&terms));
+            terms.sort_by(f64::total_cmp);
+            prop_assert_eq!(forward, total(&terms));
+        }
+    }
+}
