@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use roaring::{MultiOps, RoaringBitmap};
 
-/// Arrays may be this much longer than the number of persons before a map is used.
+/// Arrays may be this much longer than the sets' members are many before a map is used.
 const SLACK: u64 = 1 << 22;
 
 /// Persons in a block: what is kept per person fits into a processor's second-level cache.
@@ -28,10 +28,11 @@ pub(crate) enum Universe {
 
 impl Universe {
     /// The persons of all `sets`.
-    pub(crate) fn of<'a>(sets: impl IntoIterator<Item = &'a RoaringBitmap>) -> Self {
-        let everybody: RoaringBitmap = sets.into_iter().union();
-        match everybody.max() {
-            Some(last) if u64::from(last) > 4 * everybody.len() + SLACK => {
+    pub(crate) fn of<'a>(sets: impl Iterator<Item = &'a RoaringBitmap> + Clone) -> Self {
+        let members: u64 = sets.clone().map(RoaringBitmap::len).sum();
+        match sets.clone().filter_map(RoaringBitmap::max).max() {
+            Some(last) if u64::from(last) > 4 * members + SLACK => {
+                let everybody: RoaringBitmap = sets.union();
                 Self::Mapped(everybody.iter().enumerate().map(|(position, person)| (person, position)).collect())
             }
             Some(last) => Self::Dense(last as usize + 1),
