@@ -132,3 +132,14 @@ impl Provider {
 pub(super) fn no_nonce(nonce: Option<&Nonce>) -> Result<(), String> {
     nonce.map_or(Ok(()), |_| Err("a nonce that was never sent".to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_that_was_never_sent_is_refused() {
+        assert!(no_nonce(None).is_ok());
+        assert!(no_nonce(Some(&Nonce::new("n".to_owned()))).is_err());
+    }
+}

@@ -105,7 +105,13 @@ async fn a_caller_that_hangs_up_does_not_stop_the_fetch() {
         let mut call = Box::pin(verifier.verify(&token));
         assert!(futures::poll!(&mut call).is_pending());
     }
-    until(&verifier, &token, "accepted").await;
+    // Nobody asks any more, and still the keys arrive.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !verifier.issuers_without_keys().is_empty() {
+        assert!(Instant::now() < deadline, "the fetch was given up");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(judge(&verifier, &token).await, "accepted");
     assert_eq!(issuer.key_count(), 1);
 }
 
@@ -182,6 +188,18 @@ async fn a_broken_or_hostile_key_server_ends_in_a_clear_bounded_error(#[case] an
         assert_eq!(judge(&verifier, &token).await, "accepted");
         assert!(verifier.issuers_without_keys().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_long_document_is_given_up_at_its_limit() {
+    let key = TestKey::new("a");
+    let issuer = FakeIssuer::start(&[key.jwk()]).await;
+    let padded = |length: usize| Answer::Json(json!({"keys": [key.jwk()], "padding": "x".repeat(length)}));
+    issuer.answer_keys(padded(300_000));
+    let missing = verifier(&issuer, |_| {}).warm_up().await;
+    assert!(missing[0].1.to_string().contains("longer than 262144 bytes"), "{}", missing[0].1);
+    issuer.answer_keys(padded(200_000));
+    assert!(verifier(&issuer, |_| {}).warm_up().await.is_empty());
 }
 
 #[tokio::test]
