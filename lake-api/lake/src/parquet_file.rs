@@ -1,18 +1,19 @@
 //! Batches into Parquet files of bounded size, with bounded memory.
 //!
 //! A row group is closed at 128 Ki rows or 64 MiB, a file at 128 MiB. Statistics stay in the
-//! files and only where they prune something: never for the hidden person index. The Delta
-//! log itself gets row counts and no values.
+//! files and only where they prune something: not for the hidden person index and not for text
+//! (pseudonyms and codes come in no order). The Delta log itself gets row counts and no values.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use object_store::{ObjectStore, ObjectStoreExt};
 use oscar_permit::PERSON_INDEX_COLUMN;
 use parquet::arrow::AsyncArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use crate::TableError;
 use crate::part_upload::PartUpload;
@@ -51,16 +52,18 @@ struct OpenFile {
 
 impl FileSeries {
     pub(crate) fn new(location: TableLocation, schema: SchemaRef) -> Result<Self, TableError> {
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_created_by(concat!("oscar-lake ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_column_statistics_enabled(PERSON_INDEX_COLUMN.into(), EnabledStatistics::None)
-            .build();
+            .set_column_statistics_enabled(column_of(PERSON_INDEX_COLUMN), EnabledStatistics::None);
+        for field in schema.fields().iter().filter(|field| field.data_type() == &DataType::Utf8) {
+            properties = properties.set_column_statistics_enabled(column_of(field.name()), EnabledStatistics::None);
+        }
         let store = location.storage().store();
-        Ok(Self { location, store, schema, properties, open: None, done: Vec::new() })
+        Ok(Self { location, store, schema, properties: properties.build(), open: None, done: Vec::new() })
     }
 
     /// Adds a batch; its columns are those of the table.
@@ -118,4 +121,9 @@ impl FileSeries {
         }
         Ok(())
     }
+}
+
+/// A column by its own name: a name is never taken for a path.
+fn column_of(name: &str) -> ColumnPath {
+    ColumnPath::new(vec![name.to_owned()])
 }
