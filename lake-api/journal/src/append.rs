@@ -19,12 +19,12 @@ use crate::read::fetch;
 const TRIES: u32 = 5;
 
 /// What became of a put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Put {
     /// The record is ours.
     Recorded,
-    /// Another record has the number.
-    Lost,
+    /// Another record has the number: these are its bytes.
+    Lost(Bytes),
 }
 
 /// Creates the object of record `sequence`.
@@ -42,7 +42,7 @@ pub(crate) async fn create(
         // An error of this read tells nothing either: the put is tried again.
         match fetch(store, sequence).await {
             Ok(Some(found)) if found == bytes => return confirmed(local_folder, sequence).await,
-            Ok(Some(_)) => return Ok(Put::Lost),
+            Ok(Some(theirs)) => return Ok(Put::Lost(theirs)),
             Ok(None) | Err(_) => {}
         }
         tries += 1;
@@ -54,11 +54,19 @@ pub(crate) async fn create(
     }
 }
 
-/// A random pause that grows with the number of tries: 0 to 2^tries × 8 ms, at most half a second.
-pub(crate) async fn wait(tries: u32) {
-    let ceiling = 8u64.saturating_mul(1 << tries.min(6));
-    let pause = rand::random_range(0..=ceiling);
-    tokio::time::sleep(Duration::from_millis(pause)).await;
+/// Before the store is tried again: 0 to 2^tries × 16 ms, at random.
+async fn wait(tries: u32) {
+    pause(16u64.saturating_mul(1 << tries.min(5))).await;
+}
+
+/// Before the next race for a number. Short, because who has just won pauses not at all:
+/// losers that held back would lose again.
+pub(crate) async fn pause_after_loss(losses: u32) {
+    pause(u64::from(losses.min(8)) * 2).await;
+}
+
+async fn pause(longest_milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(rand::random_range(0..=longest_milliseconds))).await;
 }
 
 /// On a local disk a new file survives a kill at once but a loss of power only after a

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::append;
 use crate::error::{JournalError, RecordError};
 use crate::journal::{Core, Snapshot};
 use crate::record::{Entry, Recorded};
@@ -104,7 +103,8 @@ async fn commit(core: &Core, mut group: Vec<Waiting>) {
 
 /// Puts one group as one record and answers everybody in it.
 async fn commit_one(core: &Core, group: Vec<Waiting>) {
-    let _turn = core.appending.lock().await;
+    let mut turn = core.appending.lock().await;
+    turn.courtesy().await;
     let give_up = Instant::now() + core.options.patience;
     let mut lost = 0;
     let mut fresh = false;
@@ -125,7 +125,7 @@ async fn commit_one(core: &Core, group: Vec<Waiting>) {
             return answer(group, verdicts, Vec::new());
         }
         let put = match core.prepare(&snapshot, entries) {
-            Ok(prepared) => core.append(prepared).await,
+            Ok(prepared) => core.append(prepared, &mut turn).await,
             // `judge` has just allowed them, on the same state.
             Err(_) => Err(JournalError::NotCanonical),
         };
@@ -134,10 +134,9 @@ async fn commit_one(core: &Core, group: Vec<Waiting>) {
             Ok(None) if Instant::now() > give_up => return fail(group, JournalError::Contention),
             Ok(None) => {
                 lost += 1;
-                append::wait(lost).await;
-                match core.refresh().await {
-                    Ok(_) => fresh = true,
-                    Err(error) => return fail(group, error),
+                fresh = false;
+                if let Err(error) = core.after_loss(lost).await {
+                    return fail(group, error);
                 }
             }
             Err(error) => return fail(group, error),

@@ -21,9 +21,14 @@ use crate::key::JournalKey;
 use crate::read;
 use crate::record::{Actor, Entry, Head, Record, Recorded};
 use crate::state::{FoldError, TenantState, TransitionError};
+use crate::turn::Turn;
 
 /// How many calls of [`Journal::record`] may wait; more wait for a place in the queue.
 const QUEUE: usize = 4096;
+
+/// After so many lost races in a row a writer looks how far the journal has got, instead
+/// of trying the next number at once: the look costs a request in which others win.
+const CATCH_UP_EVERY: u32 = 8;
 
 /// How a journal is run.
 #[derive(Debug, Clone)]
@@ -98,7 +103,7 @@ impl Journal {
             key,
             options,
             view: watch::Sender::new(snapshot),
-            appending: Mutex::new(()),
+            appending: Mutex::new(Turn::new()),
             checkpoint: AtomicU64::new(checkpoint),
         });
         let (queue, commands) = mpsc::channel(QUEUE);
@@ -145,7 +150,8 @@ impl Journal {
         actor: Actor,
         mut decide: impl FnMut(&TenantState) -> Result<Vec<Event>, E>,
     ) -> Result<Vec<Recorded>, TransactError<E>> {
-        let _turn = self.core.appending.lock().await;
+        let mut turn = self.core.appending.lock().await;
+        turn.courtesy().await;
         let give_up = Instant::now() + self.core.options.patience;
         let mut lost = 0;
         loop {
@@ -160,7 +166,7 @@ impl Journal {
             };
             match attempt {
                 Ok(prepared) => {
-                    if let Some(recorded) = self.core.append(prepared).await? {
+                    if let Some(recorded) = self.core.append(prepared, &mut turn).await? {
                         self.ask_for_checkpoint();
                         return Ok(recorded);
                     }
@@ -168,8 +174,7 @@ impl Journal {
                     if Instant::now() > give_up {
                         return Err(JournalError::Contention.into());
                     }
-                    append::wait(lost).await;
-                    self.core.refresh().await?;
+                    self.core.after_loss(lost).await?;
                 }
                 Err(refusal) => {
                     if self.core.refresh().await?.head.sequence == snapshot.head.sequence {
@@ -255,7 +260,7 @@ pub(crate) struct Core {
     pub(crate) options: JournalOptions,
     view: watch::Sender<Snapshot>,
     /// Writers of one process take turns instead of racing each other through the store.
-    pub(crate) appending: Mutex<()>,
+    pub(crate) appending: Mutex<Turn>,
     checkpoint: AtomicU64,
 }
 
@@ -295,15 +300,35 @@ impl Core {
         Ok(Prepared { record, state })
     }
 
-    /// Puts a prepared record; `None` when another writer took the number. The caller holds the turn.
-    pub(crate) async fn append(&self, prepared: Prepared) -> Result<Option<Vec<Recorded>>, JournalError> {
+    /// Gets ready for the next race. The winner's record is folded in already; there may be
+    /// more behind it, above all when this process has not looked for a while.
+    pub(crate) async fn after_loss(&self, losses: u32) -> Result<(), JournalError> {
+        append::pause_after_loss(losses).await;
+        if losses % CATCH_UP_EVERY == 1 { self.refresh().await.map(drop) } else { Ok(()) }
+    }
+
+    /// Puts a prepared record; `None` when another writer took the number, whose record is
+    /// then folded in. The caller holds the turn.
+    pub(crate) async fn append(
+        &self,
+        prepared: Prepared,
+        turn: &mut Turn,
+    ) -> Result<Option<Vec<Recorded>>, JournalError> {
+        let begun = Instant::now();
         let Prepared { mut record, state } = prepared;
         let bytes = record.seal(&self.key).ok_or(JournalError::NotCanonical)?;
         let digest = Sha256Digest::of(&bytes);
         let folder = self.options.local_folder.as_deref();
         match append::create(self.store.as_ref(), folder, record.sequence, bytes.into()).await? {
-            Put::Lost => Ok(None),
+            Put::Lost(theirs) => {
+                turn.lost();
+                let mut snapshot = self.snapshot();
+                read::extend(&mut snapshot, &self.key.verifying_key(), record.sequence, &theirs)?;
+                self.view.send_replace(snapshot);
+                Ok(None)
+            }
             Put::Recorded => {
+                turn.won(begun.elapsed());
                 let Record { sequence, time, entries, .. } = record;
                 self.view.send_replace(Snapshot { head: Head { sequence, digest, time }, state: Arc::new(state) });
                 let recorded = (0..entries.len()).map(|index| Recorded { sequence, index, time, digest });

@@ -41,6 +41,7 @@ mod layout;
 mod read;
 mod record;
 mod state;
+mod turn;
 mod verify;
 
 pub use checkpoint::Checkpoint;

@@ -83,7 +83,12 @@ pub(crate) async fn follow(
 }
 
 /// Verifies one record and folds it in.
-fn extend(snapshot: &mut Snapshot, key: &VerifyingKey, sequence: u64, bytes: &Bytes) -> Result<(), JournalError> {
+pub(crate) fn extend(
+    snapshot: &mut Snapshot,
+    key: &VerifyingKey,
+    sequence: u64,
+    bytes: &Bytes,
+) -> Result<(), JournalError> {
     let unsound = |flaw| JournalError::Unsound(Finding::flaw(sequence, flaw));
     let record = Record::open(bytes, sequence, key).map_err(unsound)?;
     record.follows(&snapshot.head).map_err(unsound)?;

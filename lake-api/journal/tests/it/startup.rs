@@ -125,6 +125,11 @@ async fn a_gap_a_foreign_object_and_a_bad_checkpoint_stop_the_start() {
     assert_eq!(refused(folder.path()).await, FindingKind::CheckpointSignature);
     fs::write(&checkpoint, &sound).unwrap();
 
+    let other = tempfile::tempdir().unwrap();
+    fill(&open(other.path()).await, 5).await;
+    fs::copy(other.path().join(format!("journal/{:020}.json", 5)), record(5)).unwrap();
+    assert_eq!(refused(folder.path()).await, FindingKind::CheckpointHead);
+
     fs::remove_file(record(5)).unwrap();
     assert_eq!(refused(folder.path()).await, FindingKind::Truncated);
 }
