@@ -185,3 +185,54 @@ fn two_crossing_tables_with_large_atoms_are_proven_safe() {
     let found = judge_differencing(&[of(cells(6))], &of(cells(5)), 10);
     assert!(!found.refused && !found.near && found.proof.is_some());
 }
+
+fn family(cells: Vec<std::ops::Range<u32>>) -> LedgerTable {
+    let cells = cells.into_iter().map(|persons| persons.collect()).collect();
+    LedgerTable { families: vec![Family { cells }], ..empty() }
+}
+
+#[test]
+fn the_first_stage_sees_what_a_table_leaves_of_a_set_and_what_it_has_around_it() {
+    let gaps = |earlier: LedgerTable, new: LedgerTable| {
+        let found = pairwise::compare(&[earlier], &new, 10);
+        (found.below_threshold, found.near)
+    };
+    // A total of 100 persons and disjoint cells inside it that leave `left` persons out.
+    for (left, expected) in [(0, (false, false)), (9, (true, false)), (10, (false, true)), (20, (false, false))] {
+        let cells = || family(vec![0..40, 40..100 - left]);
+        assert_eq!(gaps(cells(), family(vec![0..100])), expected, "cells, then the total: {left}");
+        assert_eq!(gaps(family(vec![0..100]), cells()), expected, "the total, then cells: {left}");
+    }
+    // Disjoint cells that cover a set of 100 persons and have `around` persons besides.
+    for (around, expected) in [(0, (false, false)), (9, (true, false)), (19, (false, true)), (20, (false, false))] {
+        let cells = || family(vec![0..60, 60..130]);
+        let covered = || family(vec![around..130]);
+        assert_eq!(gaps(cells(), covered()), expected, "cells, then a part: {around}");
+        assert_eq!(gaps(covered(), cells()), expected, "a part, then cells: {around}");
+    }
+}
+
+#[test]
+fn overlapping_sets_that_come_close_lead_to_people_and_not_to_refusal() {
+    // Persons may be in both cells, so 100 − 60 − 57 tells nobody that three are in none.
+    let diagnoses = || family(vec![0..60, 40..97]);
+    for (earlier, new) in [(diagnoses(), family(vec![0..100])), (family(vec![0..100]), diagnoses())] {
+        let found = judge_differencing(&[earlier], &new, 10);
+        assert!(!found.refused && found.near && found.proof.is_some());
+    }
+}
+
+#[test]
+fn what_was_isolated_before_does_not_excuse_isolating_others() {
+    let isolating = |offset: u32| -> Vec<Family> {
+        let sets: [RoaringBitmap; 3] = [
+            (offset..offset + 10).chain([offset + 20]).collect(),
+            (offset + 10..offset + 20).collect(),
+            (offset..offset + 20).collect(),
+        ];
+        sets.into_iter().map(|set| Family { cells: vec![set] }).collect()
+    };
+    let earlier = LedgerTable { families: isolating(0), ..empty() };
+    let new = LedgerTable { families: isolating(1000), ..empty() };
+    assert!(judge_differencing(&[earlier], &new, 5).refused);
+}

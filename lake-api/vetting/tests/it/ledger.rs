@@ -95,3 +95,18 @@ fn the_digest_of_the_findings_tells_apart_what_the_requester_cannot() {
     let absent = judge_alone(&by_group(&six_groups_and(0)));
     assert_ne!(small.findings_digest().unwrap(), absent.findings_digest().unwrap());
 }
+
+#[test]
+fn the_persons_behind_an_aggregate_are_remembered_too() {
+    // Only persons with an argument are counted: 40, then the same but for `missing`.
+    let with_argument = |without: std::ops::Range<u32>| {
+        let mut rows = six_groups_and(0);
+        for row in rows.iter_mut().filter(|row| row.person.is_some_and(|person| without.contains(&person))) {
+            row.argument = None;
+        }
+        Statement::by_open_key(&[AggregateKind::CountNonNull]).evidence(&rows)
+    };
+    let released = judge_alone(&with_argument(0..15)).released;
+    assert!(released.sets().any(|set| set.len() == 25), "25 of 40 persons of the first group have an argument");
+    assert_eq!(refused_by(&judge_after(&with_argument(0..12), &[released])), ["R7"]);
+}
