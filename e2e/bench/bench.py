@@ -85,7 +85,7 @@ def best(once, repeat: int) -> tuple[float, measure.Cost]:
 def peer_write(reader: str, made: extract.Extract, work: Path) -> tuple[float, measure.Cost]:
     target = work / "peer"
     shutil.rmtree(target, ignore_errors=True)
-    command = [sys.executable, str(HERE / "peer.py"), "write", reader, made.kind, str(made.file), str(target)]
+    command = [sys.executable, str(HERE / "peer.py"), reader, made.kind, str(made.file), str(target)]
     cost = measure.run(command)
     return float(cost.output), cost
 

@@ -1,4 +1,4 @@
-"""What people do without OSCAR HOST: read the same file, write a Delta table or query it.
+"""What people do without OSCAR HOST: read the same file and write a Delta table.
 
 Started as a process of its own by bench.py. Prints the seconds of the work alone, without the
 start of Python and its imports: that favours the peer.
@@ -40,40 +40,5 @@ def batches(reader: str, kind: str, source: str):
     return relation.to_arrow_reader(65536)
 
 
-def query(engine: str, files: str, sql: str, repeat: int) -> None:
-    """Runs one aggregate on Parquet files; the best of several runs counts."""
-    best = float("inf")
-    if engine == "duckdb":
-        import duckdb
-
-        connection = duckdb.connect()
-        connection.execute(f"CREATE VIEW t AS SELECT * FROM read_parquet({files.split(',')!r})")
-        once = lambda: connection.execute(sql).fetchall()
-    else:
-        from datafusion import SessionContext
-
-        context = SessionContext()
-        context.register_parquet("t", files.split(",")[0]) if "," not in files else context.register_dataset(
-            "t", dataset(files)
-        )
-        once = lambda: context.sql(sql).collect()
-    for _ in range(repeat):
-        start = time.monotonic()
-        once()
-        best = min(best, time.monotonic() - start)
-    print(best)
-
-
-def dataset(files: str):
-    import pyarrow.dataset
-
-    return pyarrow.dataset.dataset(files.split(","))
-
-
 if __name__ == "__main__":
-    what, *arguments = sys.argv[1:]
-    if what == "write":
-        write(*arguments)
-    else:
-        engine, files, sql, repeat = arguments
-        query(engine, files, sql, int(repeat))
+    write(*sys.argv[1:])
