@@ -220,7 +220,7 @@ mod tests {
     #[case(r#"{"name":"a","type":"integer"}"#, " 1", None)]
     #[case(r#"{"name":"a","type":"integer"}"#, "9223372036854775808", None)]
     #[case(r#"{"name":"a","type":"integer","groupChar":"."}"#, "1.234.567", Some(Cell::Integer(1_234_567)))]
-    #[case(r#"{"name":"a","type":"number"}"#, "1940.2559890486", Some(Cell::Number(1940.255_989_048_6)))]
+    #[case(r#"{"name":"a","type":"number"}"#, "1940.2559890486", Some(Cell::Number(1_940.255_989_048_6)))]
     #[case(r#"{"name":"a","type":"number"}"#, "NaN", None)]
     #[case(r#"{"name":"a","type":"number"}"#, "inf", None)]
     #[case(r#"{"name":"a","type":"number"}"#, "1,5", None)]

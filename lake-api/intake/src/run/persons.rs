@@ -85,34 +85,34 @@ impl Persons {
         keys: impl Iterator<Item = (Option<T>, &'b bool)>,
         write: impl Fn(T, &mut Vec<u8>) -> bool,
     ) -> Result<Named, IntakeError> {
-        let mut wanted: Vec<Option<Fingerprint>> = Vec::new();
+        let mut rows: Vec<RowPerson> = Vec::new();
         let mut wrong = Vec::new();
-        let mut unknown: HashMap<Fingerprint, Vec<u8>> = HashMap::new();
-        let mut known: HashMap<Fingerprint, Person> = HashMap::new();
+        let mut unknown: Vec<(Fingerprint, Vec<u8>)> = Vec::new();
+        let mut asked: HashMap<Fingerprint, usize> = HashMap::new();
         let mut key = Vec::new();
         for (row, (value, bad)) in (0u32..).zip(keys) {
-            let value = if *bad { None } else { value };
-            let Some(value) = value else {
-                wanted.push(None);
+            let Some(value) = value.filter(|_| !*bad) else {
+                rows.push(RowPerson::Nobody);
                 continue;
             };
             if !write(value, &mut key) {
                 wrong.push(row);
-                wanted.push(None);
+                rows.push(RowPerson::Nobody);
                 continue;
             }
             let fingerprint = (self.hashers.0.hash_one(&key), self.hashers.1.hash_one(&key));
-            wanted.push(Some(fingerprint));
-            if known.contains_key(&fingerprint) || unknown.contains_key(&fingerprint) {
+            if let Some(person) = self.cached(fingerprint) {
+                rows.push(RowPerson::Known(person));
                 continue;
             }
-            match self.cached(fingerprint) {
-                Some(person) => drop(known.insert(fingerprint, person)),
-                None => drop(unknown.insert(fingerprint, key.clone())),
-            }
+            let place = *asked.entry(fingerprint).or_insert_with(|| {
+                unknown.push((fingerprint, key.clone()));
+                unknown.len() - 1
+            });
+            rows.push(RowPerson::Asked(place));
         }
-        self.look_up(unknown, &mut known)?;
-        Ok(assemble(&wanted, &known, wrong))
+        let answers = self.look_up(&unknown)?;
+        Ok(assemble(&rows, &answers, wrong))
     }
 
     fn place(&self, fingerprint: Fingerprint) -> usize {
@@ -125,37 +125,49 @@ impl Persons {
     }
 
     /// Asks for persons that the cache does not have; numbers new ones before they are used.
-    fn look_up(
-        &mut self,
-        unknown: HashMap<Fingerprint, Vec<u8>>,
-        known: &mut HashMap<Fingerprint, Person>,
-    ) -> Result<(), IntakeError> {
+    fn look_up(&mut self, unknown: &[(Fingerprint, Vec<u8>)]) -> Result<Vec<Person>, IntakeError> {
         if unknown.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let unknown: Vec<(Fingerprint, Vec<u8>)> = unknown.into_iter().collect();
         let keys: Vec<&[u8]> = unknown.iter().map(|(_, key)| key.as_slice()).collect();
         let pseudonyms = self.services.pseudonymiser.pseudonyms(&keys)?;
         let hashed: Vec<HashedKey> = keys.iter().map(|key| tag(&self.services.index_key, key)).collect();
         let numbers = self.services.runtime.block_on(self.services.index.numbers(&hashed))?;
+        if pseudonyms.len() != unknown.len() || numbers.len() != unknown.len() {
+            return Err(IntakeError::Interrupted);
+        }
+        let mut persons = Vec::with_capacity(unknown.len());
         for (((fingerprint, _), pseudonym), index) in unknown.iter().zip(pseudonyms).zip(numbers) {
             let person = Person { fingerprint: *fingerprint, pseudonym, index };
-            known.insert(*fingerprint, person);
+            persons.push(person);
             let place = self.place(*fingerprint);
             if let Some(slot) = self.cache.get_mut(place) {
                 *slot = Some(person);
             }
         }
-        Ok(())
+        Ok(persons)
     }
 }
 
-fn assemble(wanted: &[Option<Fingerprint>], known: &HashMap<Fingerprint, Person>, wrong: Vec<u32>) -> Named {
-    let mut pseudonyms = StringBuilder::with_capacity(wanted.len(), wanted.len() * 32);
-    let mut indexes = Int32Builder::with_capacity(wanted.len());
+/// Who a row is about.
+enum RowPerson {
+    Nobody,
+    Known(Person),
+    /// The place among the persons that were asked for.
+    Asked(usize),
+}
+
+fn assemble(rows: &[RowPerson], answers: &[Person], wrong: Vec<u32>) -> Named {
+    let mut pseudonyms = StringBuilder::with_capacity(rows.len(), rows.len() * 32);
+    let mut indexes = Int32Builder::with_capacity(rows.len());
     let mut present = 0;
-    for fingerprint in wanted {
-        if let Some(person) = fingerprint.and_then(|fingerprint| known.get(&fingerprint)) {
+    for row in rows {
+        let person = match row {
+            RowPerson::Nobody => None,
+            RowPerson::Known(person) => Some(person),
+            RowPerson::Asked(place) => answers.get(*place),
+        };
+        if let Some(person) = person {
             present += 1;
             pseudonyms.append_value(person.pseudonym.as_str());
             indexes.append_value(person_index_to_storage(PersonIndex(person.index)));

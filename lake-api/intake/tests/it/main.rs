@@ -1,5 +1,7 @@
 //! What intake promises, one sentence a test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+// Small texts of test data are plainer to read this way.
+#![allow(clippy::format_collect, clippy::format_push_string)]
 
 mod bad_input;
 mod failing_store;
