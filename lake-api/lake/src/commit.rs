@@ -52,7 +52,7 @@ pub(crate) struct Commit<'a> {
 /// Commits and returns the new version.
 pub(crate) async fn commit(location: &TableLocation, wanted: &Commit<'_>) -> Result<u64, TableError> {
     let log_store = location.log_store()?;
-    let base = base_files(location, wanted).await?;
+    let base = base_files(location, wanted.schema, wanted.mode, wanted.base_version).await?;
     for _ in 0..ATTEMPTS {
         let latest = TableSnapshot::latest(location).await?;
         let version = latest.as_ref().map_or(0, |snapshot| snapshot.version + 1);
@@ -91,12 +91,18 @@ fn transaction_name(delivery: &Sha256Digest, mode: WriteMode, base_version: Opti
     }
 }
 
-async fn base_files(location: &TableLocation, wanted: &Commit<'_>) -> Result<Vec<Add>, TableError> {
-    let Some(version) = wanted.base_version else { return Ok(Vec::new()) };
+/// The files of the base that stay: those of an append, whose base must have the same columns.
+pub(crate) async fn base_files(
+    location: &TableLocation,
+    schema: &SchemaRef,
+    mode: WriteMode,
+    base_version: Option<u64>,
+) -> Result<Vec<Add>, TableError> {
+    let Some(version) = base_version else { return Ok(Vec::new()) };
     let base = TableSnapshot::at(location, version).await?;
-    match wanted.mode {
+    match mode {
         WriteMode::Replace => Ok(Vec::new()),
-        WriteMode::Append if same_columns(&base.schema(), wanted.schema) => Ok(base.adds),
+        WriteMode::Append if same_columns(&base.schema(), schema) => Ok(base.adds),
         WriteMode::Append => {
             Err(TableError::Columns { table: location.table().clone(), of: "the version to append to" })
         }

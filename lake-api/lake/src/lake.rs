@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use oscar_permit::{DatasetContract, DatasetName, Sha256Digest, TableRef};
 
-use crate::commit::delivered_version;
+use crate::commit::{base_files, delivered_version};
 use crate::scan::PinnedTable;
 use crate::snapshot::TableSnapshot;
 use crate::table_location::TableLocation;
@@ -89,8 +89,8 @@ impl Lake {
     /// Must be called inside a Tokio runtime.
     ///
     /// # Errors
-    /// When the writer cannot be set up.
-    #[expect(clippy::unused_async, reason = "opening a writer may need the store one day; callers await already")]
+    /// When the base version is not there or, for [`WriteMode::Append`], has other columns:
+    /// better now than after hours of writing.
     pub async fn table_writer(
         &self,
         table: &TableRef,
@@ -98,7 +98,9 @@ impl Lake {
         mode: WriteMode,
         base_version: Option<u64>,
     ) -> Result<TableWriter, TableError> {
-        TableWriter::start(TableLocation::new(&self.storage, table), schema, mode, base_version)
+        let location = TableLocation::new(&self.storage, table);
+        base_files(&location, &schema, mode, base_version).await?;
+        TableWriter::start(location, schema, mode, base_version)
     }
 
     /// The version that this delivery committed earlier with the same mode and, when appending,

@@ -143,9 +143,11 @@ async fn replacing_may_change_the_columns_and_appending_may_not(#[case] backend:
     let (lake, table) = (Lake::new(place.storage.clone()), table("persons"));
     let old = commit(&lake, &table, WriteMode::Replace, None, "old", &[1]).await;
     let narrow = batch([7]).project(&[1]).unwrap();
-    let mut writer = lake.table_writer(&table, narrow.schema(), WriteMode::Append, Some(old)).await.unwrap();
+    let refused = lake.table_writer(&table, narrow.schema(), WriteMode::Append, Some(old)).await;
+    assert!(matches!(refused, Err(TableError::Columns { .. })), "{refused:?}");
+    let mut writer = lake.table_writer(&table, narrow.schema(), WriteMode::Append, None).await.unwrap();
     writer.write(narrow.clone()).await.unwrap();
-    let refused = writer.commit(&delivery("narrow")).await;
+    let refused = writer.finish().await.unwrap().commit(Some(old), &delivery("narrow")).await;
     assert!(matches!(refused, Err(TableError::Columns { .. })), "{refused:?}");
     let mut writer = lake.table_writer(&table, narrow.schema(), WriteMode::Replace, Some(old)).await.unwrap();
     writer.write(narrow.clone()).await.unwrap();
