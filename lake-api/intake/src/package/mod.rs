@@ -13,6 +13,7 @@ mod contract;
 mod descriptor;
 mod error;
 mod field;
+mod file_format;
 mod file_path;
 mod plan;
 mod resource;
@@ -22,8 +23,7 @@ pub(crate) use checks::{AnyOf, Bounds, Checks, number_bits};
 pub(crate) use descriptor::{DeliveryMode, PersonKeyKind};
 pub use error::{PackageError, ResourceError};
 pub(crate) use field::{Fate, FieldPlan};
+pub(crate) use file_format::{Compression, CsvDialect, Encoding, FileFormat};
 pub use file_path::PathError;
 pub(crate) use plan::DeliveryPlan;
-pub(crate) use resource::{
-    Compression, CsvDialect, Encoding, FieldsMatch, FileFormat, FilePlan, PersonPlan, ResourcePlan,
-};
+pub(crate) use resource::{FieldsMatch, FilePlan, PersonPlan, ResourcePlan};

@@ -138,6 +138,11 @@ async fn more_bad_rows_than_the_limit_refuse_the_whole_delivery() {
     };
     put_csv(&spoke, &csv(2), &fields, &person_section());
     assert_eq!(spoke.deliver().await.unwrap().tables.values().next().unwrap().quarantined, 2);
+    put_csv(&spoke, &csv(1), &fields, &person_section());
+    let report = spoke.deliver().await.unwrap();
+    let version = report.tables.values().next().unwrap().quarantine_version.unwrap();
+    let quarantine = TableRef::try_from("register.person__quarantine".to_owned()).unwrap();
+    assert_eq!(spoke.open().await.version(&quarantine, version).await.num_rows(), 1);
     put_csv(&spoke, &csv(3), &fields, &person_section());
     let refusal = spoke.refusal().await;
     assert_eq!(refusal.rule(), "too-many-bad-rows");
