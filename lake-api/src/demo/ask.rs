@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use oscar_vetting::SUPPRESSION_MARK;
 
 use super::narrator::Narrator;
-use super::scenario::{Question, Shape};
+use super::scenario::Question;
 use super::stage::Stage;
 use crate::api::release::{ContentFormat, Release, ReleaseRequest, ReleaseState};
 use crate::cli::output::Sheet;
@@ -21,10 +21,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(60);
 pub(super) struct Published {
     /// The release.
     pub(super) release: Release,
-    /// The question, as far as the demo may build on it.
-    pub(super) shape: Option<Shape>,
-    /// The keys of suppressed cells.
-    pub(super) hidden_keys: Vec<String>,
+    /// The question.
+    pub(super) question: Question,
+    /// Rows whose numbers are suppressed, all with the same mark.
+    pub(super) marked: usize,
+    /// Groups of few persons that have no row at all.
+    pub(super) absent: usize,
 }
 
 /// Asks for a release and waits until vetting has answered.
@@ -62,13 +64,17 @@ pub(super) async fn show(
     let csv = stage.cast.analyst.content(&release.id, ContentFormat::Csv).await?;
     let table = sheet(&csv)?;
     narrator.table(&table)?;
-    let hidden_keys = table
-        .rows
-        .iter()
-        .filter(|row| row.iter().skip(1).any(|cell| cell == SUPPRESSION_MARK))
-        .filter_map(|row| row.first().cloned())
-        .collect();
-    Ok(Published { release, shape: question.shape.clone(), hidden_keys })
+    let is_marked = |row: &&Vec<String>| row.iter().any(|cell| cell == SUPPRESSION_MARK);
+    let of_key = |key: &Vec<String>| table.rows.iter().find(|row| row.starts_with(key));
+    if question.few.iter().filter_map(of_key).any(|row| !is_marked(&row)) {
+        return Err(CliError::Failed("a group of too few persons is shown with its number".into()));
+    }
+    Ok(Published {
+        release,
+        question: question.clone(),
+        marked: table.rows.iter().filter(is_marked).count(),
+        absent: question.few.iter().filter(|key| of_key(key).is_none()).count(),
+    })
 }
 
 fn sheet(bytes: &[u8]) -> Result<Sheet, CliError> {

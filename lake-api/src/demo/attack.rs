@@ -41,25 +41,24 @@ pub(super) async fn differencing(
     Err(CliError::Failed("no differencing attack was refused by rule R7".into()))
 }
 
-/// What an attacker does who knows nothing but the released tables: a suppressed cell says
-/// that its persons are few, so every other table is asked again without them.
+/// Every table of large groups is asked again without the persons of a group that was too
+/// small to be shown: an attacker may guess who they are, and the demo's author knows.
 fn derived_attacks(published: &[Published]) -> Vec<Attack> {
     let mut attacks = Vec::new();
     for small in published {
-        let Some(small_shape) = &small.shape else { continue };
-        for base in published.iter().filter(|base| base.hidden_keys.is_empty()) {
-            let Some(base_shape) = &base.shape else { continue };
-            for key in &small.hidden_keys {
+        let Some(small_shape) = &small.question.shape else { continue };
+        for base in published.iter().filter(|base| base.question.few.is_empty()) {
+            let Some(base_shape) = &base.question.shape else { continue };
+            for key in &small.question.few {
                 let Some(sql) = base_shape.without(small_shape, key) else { continue };
-                attacks.push(Attack {
-                    question: Question { title: format!("{}, without a few", base.release.title), sql, shape: None },
-                    thought: format!(
-                        "A suppressed cell of \"{}\" says that its persons are few. The analyst asks for\n   \
-                         \"{}\" again without them, to subtract.",
-                        small.release.title, base.release.title
-                    ),
-                    certain: false,
-                });
+                let title = format!("{}, without a few", base.release.title);
+                let thought = format!(
+                    "The analyst guesses a group that \"{}\"\n   does not show, and asks for \"{}\" again without it, \
+                     to subtract.",
+                    small.release.title, base.release.title
+                );
+                let question = Question { title, sql, shape: None, few: Vec::new() };
+                attacks.push(Attack { question, thought, certain: false });
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use oscar_intake::DeliveryReport;
 use oscar_permit::DataPermit;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -66,26 +67,24 @@ fn names(package: &Path) -> Result<Names, CliError> {
     })
 }
 
-/// Takes one package in; the rows of its tables come back.
+/// Takes one package in; what became visible comes back.
 pub(super) async fn deliver(
     directory: &Path,
     package: &Path,
     files: Option<&Path>,
     permit: &DataPermit,
     narrator: &mut Narrator<'_>,
-) -> Result<u64, CliError> {
+) -> Result<DeliveryReport, CliError> {
     let bar = Bar::new(narrator.on_a_terminal());
     let report = delivery::deliver(directory, package, files, permit, &bar).await;
     bar.clear();
     let report = report.map_err(crate::cli::refusal)?;
-    let mut total = 0;
     for (name, table) in &report.tables {
-        total += table.rows;
         let quarantined = match table.quarantined {
             0 => String::new(),
             rows => format!(", {rows} in quarantine"),
         };
         narrator.say(&format!("   {}.{}: {} rows{quarantined}", report.dataset, name, table.rows))?;
     }
-    Ok(total)
+    Ok(report)
 }

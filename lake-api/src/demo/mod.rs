@@ -21,6 +21,7 @@ mod play;
 mod review;
 mod scan;
 mod scenario;
+mod scout;
 mod stage;
 mod tokens;
 mod verify;
@@ -31,6 +32,7 @@ use crate::cli::{CliError, Output};
 
 use self::narrator::Narrator;
 use self::scenario::Scenario;
+use self::scout::Scout;
 use self::stage::Stage;
 
 /// Plays the demo.
@@ -54,9 +56,11 @@ pub(crate) async fn run(arguments: &DemoArguments, output: &mut Output) -> Resul
 
 async fn play_on(stage: &Stage, narrator: &mut Narrator<'_>) -> Result<(), CliError> {
     let catalogue = stage.cast.analyst.catalogue().await?;
-    let scenario = match &stage.generated {
-        Some(generated) => Scenario::of_generated(generated),
-        None => Scenario::derived_from(&catalogue)?,
+    let scenario = if let Some(generated) = &stage.generated {
+        Scenario::of_generated(generated)
+    } else {
+        let scout = Scout::open(&stage.directory, &stage.versions).await?;
+        Scenario::derived_from(&catalogue, &scout, stage.threshold().await?).await?
     };
     let released = play::play(stage, &scenario, narrator).await?;
     verify::verify(stage, &released, narrator).await?;

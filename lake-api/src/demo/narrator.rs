@@ -14,6 +14,9 @@ use crate::cli::{CliError, Output};
 /// Long tables are cut here; the whole one is in the release.
 const ROWS_SHOWN: usize = 14;
 
+/// How wide the summary is where no terminal says it.
+const PAGE_WIDTH: u16 = 118;
+
 /// The storyteller.
 pub(crate) struct Narrator<'o> {
     output: &'o mut Output,
@@ -100,15 +103,22 @@ impl<'o> Narrator<'o> {
     pub(crate) fn summary(&mut self) -> Result<(), CliError> {
         self.say("")?;
         let total = duration(self.started.elapsed());
-        self.output.show(&self.steps, |steps| {
-            let mut sheet = Sheet::new(&["step", "ended", "ms"]);
-            for step in steps {
-                sheet.row([&step.name, &step.ended, &step.milliseconds.to_string()]);
-            }
-            sheet
-        })?;
+        if self.output.for_programs() {
+            self.output.show(&self.steps, |steps| overview(steps))?;
+        } else {
+            let width = self.output.width().unwrap_or(PAGE_WIDTH);
+            self.output.line(&overview(&self.steps).draw(Some(width)))?;
+        }
         self.say(&format!("Every step ended as told, in {total}."))
     }
+}
+
+fn overview(steps: &[Step]) -> Sheet {
+    let mut sheet = Sheet::new(&["step", "ended", "ms"]);
+    for step in steps {
+        sheet.row([&step.name, &step.ended, &step.milliseconds.to_string()]);
+    }
+    sheet
 }
 
 fn duration(spent: Duration) -> String {

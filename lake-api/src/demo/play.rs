@@ -9,7 +9,7 @@ use super::review;
 use super::scenario::{Question, Scenario};
 use super::stage::Stage;
 use crate::api::query::{QueryCheckRequest, StaticVerdict};
-use crate::api::release::ReleaseState;
+use crate::api::release::{Release, ReleaseState};
 use crate::cli::CliError;
 
 /// No candidate list is followed further than this: every try counts against the quota.
@@ -43,7 +43,7 @@ async fn first_releases(
         let release = ask(&stage.cast.analyst, question).await?;
         match release.state {
             ReleaseState::InReview => {
-                narrator.say(&format!("   In review, because: {}.", release.review_reasons.join("; ")))?;
+                narrator.say(&format!("   In review, because: {}.", reasons_in_words(&release)))?;
                 let release = review::by_two_stewards(stage, &release.id, narrator).await?;
                 published.push(show(stage, question, release, narrator).await?);
                 narrator.ended("released after two stewards said yes")?;
@@ -78,7 +78,7 @@ async fn automatic(
     narrator: &mut Narrator<'_>,
 ) -> Result<(), CliError> {
     let before = published.len();
-    let mut reasons: Vec<String> = Vec::new();
+    let mut reasons = String::new();
     for question in fresh(&scenario.automatic, published).into_iter().take(MOST_TRIES) {
         narrator.step(&format!("A table that no person needs to look at: \"{}\"", question.title))?;
         narrator.statement(&question.sql)?;
@@ -89,8 +89,8 @@ async fn automatic(
                 return narrator.ended("released by the rules alone");
             }
             ReleaseState::InReview => {
-                reasons.clone_from(&release.review_reasons);
-                narrator.say(&format!("   In review all the same, because: {}.", reasons.join("; ")))?;
+                reasons = reasons_in_words(&release);
+                narrator.say(&format!("   In review all the same, because: {reasons}."))?;
                 let release = review::by_two_stewards(stage, &release.id, narrator).await?;
                 published.push(show(stage, &question, release, narrator).await?);
                 narrator.ended("released after review; another question is tried for the automatic way")?;
@@ -105,7 +105,7 @@ async fn automatic(
     if published.len() == before {
         return Err(CliError::Failed("no table could be released by the rules alone or after review".into()));
     }
-    narrator.say(&format!("   On this delivery every table went to people first ({}).", reasons.join("; ")))
+    narrator.say(&format!("   On this delivery every table went to people first ({reasons})."))
 }
 
 /// Act 3: cells of few persons are hidden.
@@ -120,18 +120,24 @@ async fn suppressed(
         narrator.statement(&question.sql)?;
         let mut release = ask(&stage.cast.analyst, &question).await?;
         if release.state == ReleaseState::InReview {
-            narrator.say(&format!("   In review, because: {}.", release.review_reasons.join("; ")))?;
+            narrator.say(&format!("   In review, because: {}.", reasons_in_words(&release)))?;
             release = review::by_two_stewards(stage, &release.id, narrator).await?;
         }
         match release.state {
             ReleaseState::Released => {
                 let table = show(stage, &question, release, narrator).await?;
-                let hidden = table.hidden_keys.len();
+                let (marked, absent) = (table.marked, table.absent);
                 published.push(table);
-                if hidden > 0 {
-                    return narrator.ended(&format!("released with {hidden} suppressed cells, all marked alike"));
+                match (marked, absent) {
+                    (0, 0) => narrator.ended("released; no cell was small, so another question is tried")?,
+                    (marked, 0) => {
+                        return narrator.ended(&format!("released with {marked} suppressed cells, all marked alike"));
+                    }
+                    (_, absent) => {
+                        narrator.say(&format!("   {absent} groups have too few persons: they are not shown, like groups that do not exist."))?;
+                        return narrator.ended(&format!("released with {} suppressed cells", marked + absent));
+                    }
                 }
-                narrator.ended("released; no cell was small, so another question is tried")?;
             }
             ReleaseState::Refused => {
                 tell_refusal(&release, narrator)?;
@@ -174,4 +180,9 @@ fn fresh(questions: &[Question], published: &[Published]) -> Vec<Question> {
         .filter(|question| published.iter().all(|table| table.release.sql != question.sql))
         .cloned()
         .collect()
+}
+
+/// Why people look at a release; codes are words with dashes.
+fn reasons_in_words(release: &Release) -> String {
+    release.review_reasons.join(", ").replace('-', " ")
 }

@@ -1,12 +1,13 @@
 //! Everything that stands before the first question is asked: data, permit, intake,
 //! service, and four people with tokens.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use chrono::{Days, Utc};
 use oscar_access::{DevIssuer, DevIssuerOptions};
-use oscar_permit::{DataPermit, Role, TenantName};
+use oscar_permit::{DataPermit, Role, TableRef, TenantName};
 use tempfile::TempDir;
 
 use super::delivery::{deliver, grants_of};
@@ -56,6 +57,8 @@ pub(super) struct Stage {
     pub(super) directory: PathBuf,
     /// What was generated, unless a real delivery is shown.
     pub(super) generated: Option<Generated>,
+    /// The delivered tables and their versions.
+    pub(super) versions: BTreeMap<TableRef, u64>,
     /// The people's names.
     pub(super) names: Names,
     /// The people.
@@ -74,16 +77,27 @@ impl Stage {
         let issuer = start_issuer(&names).await?;
         let permit = write_permit(&directory, &packages, &names, issuer.issuer(), narrator)?;
         narrator.step("Intake: the extracts are checked, and person keys become pseudonyms")?;
-        let mut rows = 0;
+        let (mut rows, mut versions) = (0, BTreeMap::new());
         for package in &packages {
-            rows += deliver(&directory, package, arguments.files.as_deref(), &permit, narrator).await?;
+            let report = deliver(&directory, package, arguments.files.as_deref(), &permit, narrator).await?;
+            for (name, table) in report.tables {
+                rows += table.rows;
+                versions.insert(TableRef::new(report.dataset.clone(), name), table.version);
+            }
         }
         narrator.ended(&format!("{rows} rows are in the lake, every person key replaced by a pseudonym"))?;
         narrator.step("The workspace starts to serve, and four people log in")?;
         let server = start_server(&directory, &issuer, arguments.serve).await?;
         let cast = log_everyone_in(&issuer, &names, &server, narrator).await?;
         narrator.ended("ready")?;
-        Ok(Self { directory, generated, names, cast, temporary, issuer, server })
+        Ok(Self { directory, generated, versions, names, cast, temporary, issuer, server })
+    }
+
+    /// How many persons must be behind a figure, as the analyst's permit says.
+    pub(super) async fn threshold(&self) -> Result<u64, CliError> {
+        let permits = self.cast.analyst.permits().await?;
+        let threshold = permits.permits.iter().find_map(|permit| permit.threshold);
+        threshold.map(u64::from).ok_or_else(|| CliError::Failed("the permit does not say its threshold".into()))
     }
 
     /// Serves until the person has had enough.
@@ -107,7 +121,7 @@ impl Stage {
 
     /// Stops the service and keeps or removes the directory.
     pub(super) async fn leave(self, keep: bool, narrator: &mut Narrator<'_>) -> Result<(), CliError> {
-        let Self { directory, generated: _, names: _, cast: _, temporary, issuer, server } = self;
+        let Self { directory, generated: _, versions: _, names: _, cast: _, temporary, issuer, server } = self;
         server.shutdown().await;
         issuer.shutdown().await;
         match temporary {

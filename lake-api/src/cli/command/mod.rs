@@ -74,7 +74,7 @@ fn completion(shell: clap_complete::Shell, output: &mut Output) -> Result<Exit, 
 
 /// Computes one statement in a process of its own; only the service starts it.
 async fn worker() -> Result<Exit, CliError> {
-    crate::engine::worker::run_stdio().await.map_err(|error| CliError::Failed(error.to_string()))?;
+    oscar_query::worker::run_stdio().await.map_err(|error| CliError::Failed(error.to_string()))?;
     Ok(Exit::Ok)
 }
 

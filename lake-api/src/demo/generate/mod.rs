@@ -99,7 +99,7 @@ fn neighbours(persons: &[Person], reference: &Reference) -> Neighbours {
             persons.iter().filter(|person| person.municipality == island).map(|person| person.born.year()).collect();
         years.sort_unstable_by(|a, b| b.cmp(a));
         let Some(place) = reference.municipalities.get(island) else { continue };
-        let Some(born_from) = years.get(2.min(years.len().saturating_sub(1))).copied() else { continue };
+        let Some(born_from) = years.get(2).copied() else { continue };
         let persons = years.iter().filter(|year| **year >= born_from).count();
         return Neighbours { municipality: place.code.clone(), name: place.name.clone(), born_from, persons };
     }

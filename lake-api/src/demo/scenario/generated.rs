@@ -1,6 +1,6 @@
 //! The questions about the generated registers.
 
-use super::{Attack, Question, Scenario, Shape};
+use super::{Attack, Key, Question, Scenario, Shape};
 use crate::demo::generate::Generated;
 
 pub(super) fn scenario(generated: &Generated) -> Scenario {
@@ -36,24 +36,11 @@ pub(super) fn scenario(generated: &Generated) -> Scenario {
                 "SELECT region, count(DISTINCT person_id) AS persons\nFROM population.person\nGROUP BY region",
             ),
         ],
-        suppressed: vec![
-            Question::of(Shape {
-                table: "hospital.contact".into(),
-                person: "person_id".into(),
-                expression: "diagnosis".into(),
-                alias: "diagnosis".into(),
-                words: "diagnosis".into(),
-                text: true,
-            }),
-            Question::of(Shape {
-                table: "population.person".into(),
-                person: "person_id".into(),
-                expression: "CAST(floor(birth_year / 10) * 10 AS BIGINT)".into(),
-                alias: "born_in_decade".into(),
-                words: "decade of birth".into(),
-                text: false,
-            }),
-        ],
+        suppressed: vec![Question::of(Shape {
+            table: "hospital.contact".into(),
+            person: "person_id".into(),
+            keys: vec![Key::plain("diagnosis", true)],
+        })],
         attacks: vec![attack(generated)],
         rows: Question::new(
             "The heaviest users, row by row",

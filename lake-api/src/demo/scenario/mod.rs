@@ -13,8 +13,9 @@ use crate::api::catalogue::Catalogue;
 use crate::cli::CliError;
 
 use super::generate::Generated;
+use super::scout::Scout;
 
-pub(crate) use self::shape::Shape;
+pub(crate) use self::shape::{Group, Key, Shape};
 
 /// One question.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub(crate) struct Question {
     pub(crate) sql: String,
     /// What the question is, as it was made, where the demo may build on it.
     pub(crate) shape: Option<Shape>,
+    /// Keys of groups that the demo's author knows to be too small to be shown.
+    pub(crate) few: Vec<Vec<String>>,
 }
 
 /// The questions of a story.
@@ -60,19 +63,30 @@ impl Scenario {
     }
 
     /// Questions about whatever the catalogue holds.
-    pub(crate) fn derived_from(catalogue: &Catalogue) -> Result<Self, CliError> {
-        derived::scenario(catalogue)
+    pub(crate) async fn derived_from(catalogue: &Catalogue, scout: &Scout, threshold: u64) -> Result<Self, CliError> {
+        let mut offer = derived::offer(catalogue)?;
+        let mut groups = scout.all_groups(&offer.shapes).await?;
+        let pairs = derived::pairs(&offer.shapes, &groups);
+        groups.extend(scout.all_groups(&pairs).await?);
+        offer.shapes.extend(pairs);
+        let scenario = derived::choose(offer, groups, threshold);
+        if scenario.first.is_empty() || scenario.suppressed.is_empty() {
+            let words = "in this delivery no table by one or two columns has large groups only, or just a few small ones; \
+                         declare code lists (oscar.codes), dates or coarser columns";
+            return Err(CliError::Usage(words.into()));
+        }
+        Ok(scenario)
     }
 }
 
 impl Question {
     /// A question written by hand.
     fn new(title: &str, sql: &str) -> Self {
-        Self { title: title.to_owned(), sql: sql.to_owned(), shape: None }
+        Self { title: title.to_owned(), sql: sql.to_owned(), shape: None, few: Vec::new() }
     }
 
     /// The question that a shape asks.
     fn of(shape: Shape) -> Self {
-        Self { title: shape.title(), sql: shape.sql(), shape: Some(shape) }
+        Self { title: shape.title(), sql: shape.sql(), shape: Some(shape), few: Vec::new() }
     }
 }

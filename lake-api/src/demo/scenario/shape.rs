@@ -1,6 +1,6 @@
 //! "How many persons, by …": the one kind of question that fits any delivery.
 
-/// Counts persons of one table by one expression.
+/// Counts persons of one table by one or two keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// `dataset.table`.
@@ -8,7 +8,16 @@ pub(crate) struct Shape {
     /// The table's person key.
     pub(crate) person: String,
     /// What is grouped by.
+    pub(crate) keys: Vec<Key>,
+}
+
+/// One thing that is grouped by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// The expression.
     pub(crate) expression: String,
+    /// The column it is made of.
+    pub(crate) column: String,
     /// Its name in the result.
     pub(crate) alias: String,
     /// The same in words.
@@ -17,10 +26,20 @@ pub(crate) struct Shape {
     pub(crate) text: bool,
 }
 
+/// One group of a shape: its key, where no part of it is absent, and its persons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// The key as text.
+    pub(crate) key: Option<Vec<String>>,
+    /// How many persons.
+    pub(crate) persons: u64,
+}
+
 impl Shape {
     /// A title for the release.
     pub(crate) fn title(&self) -> String {
-        format!("Persons in {} by {}", self.table, self.words)
+        let words: Vec<&str> = self.keys.iter().map(|key| key.words.as_str()).collect();
+        format!("Persons in {} by {}", self.table, words.join(" and "))
     }
 
     /// The statement.
@@ -28,30 +47,69 @@ impl Shape {
         self.with_condition("")
     }
 
-    /// The same table without the persons that `other` shows under `key`: what an attacker
+    /// How many groups there are, cheaper to know than the groups themselves.
+    pub(crate) fn group_count_sql(&self) -> String {
+        let counts: Vec<String> = self.keys.iter().map(|key| format!("count(DISTINCT {})", key.expression)).collect();
+        format!("SELECT {} AS groups FROM {}", counts.join(" * "), self.table)
+    }
+
+    /// Both shapes' keys together, where they are of the same table and of different columns.
+    pub(crate) fn by_both(&self, other: &Self) -> Option<Self> {
+        let [one] = self.keys.as_slice() else { return None };
+        let [two] = other.keys.as_slice() else { return None };
+        let fits = self.table == other.table && one.column != two.column;
+        fits.then(|| Self { keys: vec![one.clone(), two.clone()], ..self.clone() })
+    }
+
+    /// The same table without the persons that `other` has under `key`: what an attacker
     /// asks to learn about exactly those persons by subtraction.
-    pub(crate) fn without(&self, other: &Self, key: &str) -> Option<String> {
-        let literal = other.literal(key)?;
-        let Self { table, person, expression, alias: _, words: _, text: _ } = other;
+    pub(crate) fn without(&self, other: &Self, key: &[String]) -> Option<String> {
+        let Self { table, person, keys } = other;
+        let conditions: Option<Vec<String>> = keys
+            .iter()
+            .zip(key)
+            .map(|(key, value)| Some(format!("{} = {}", key.expression, key.literal(value)?)))
+            .collect();
+        let condition = conditions.filter(|conditions| !conditions.is_empty())?.join(" AND ");
         Some(self.with_condition(&format!(
-            "WHERE {} NOT IN (SELECT {person} FROM {table} WHERE {expression} = {literal})\n",
+            "WHERE {} NOT IN (SELECT {person} FROM {table} WHERE {condition})\n",
             self.person
         )))
     }
 
     fn with_condition(&self, condition: &str) -> String {
-        let Self { table, person, expression, alias, words: _, text: _ } = self;
-        let named = if expression == alias { expression.clone() } else { format!("{expression} AS {alias}") };
-        format!("SELECT {named}, count(DISTINCT {person}) AS persons\nFROM {table}\n{condition}GROUP BY {expression}")
+        let Self { table, person, keys } = self;
+        let named: Vec<String> = keys.iter().map(Key::named).collect();
+        let expressions: Vec<&str> = keys.iter().map(|key| key.expression.as_str()).collect();
+        format!(
+            "SELECT {}, count(DISTINCT {person}) AS persons\nFROM {table}\n{condition}GROUP BY {}",
+            named.join(", "),
+            expressions.join(", ")
+        )
+    }
+}
+
+impl Key {
+    /// A column as it is.
+    pub(crate) fn plain(column: &str, text: bool) -> Self {
+        Self { expression: column.into(), column: column.into(), alias: column.into(), words: column.into(), text }
     }
 
-    /// A released key as a literal; a key that is absent or hidden has none.
-    fn literal(&self, key: &str) -> Option<String> {
-        if self.text {
-            return (!key.is_empty()).then(|| format!("'{}'", key.replace('\'', "''")));
+    fn named(&self) -> String {
+        if self.expression == self.alias {
+            self.alias.clone()
+        } else {
+            format!("{} AS {}", self.expression, self.alias)
         }
-        let usable = key.parse::<f64>().is_ok_and(f64::is_finite) || matches!(key, "true" | "false");
-        usable.then(|| key.to_owned())
+    }
+
+    /// A key's value as a literal; what cannot be written safely has none.
+    fn literal(&self, value: &str) -> Option<String> {
+        if self.text {
+            return (!value.is_empty()).then(|| format!("'{}'", value.replace('\'', "''")));
+        }
+        let usable = value.parse::<f64>().is_ok_and(f64::is_finite) || matches!(value, "true" | "false");
+        usable.then(|| value.to_owned())
     }
 }
 
@@ -59,32 +117,35 @@ impl Shape {
 mod tests {
     use super::*;
 
-    fn shape(table: &str, expression: &str, alias: &str) -> Shape {
-        Shape {
-            table: table.into(),
-            person: "person_id".into(),
-            expression: expression.into(),
-            alias: alias.into(),
-            words: alias.into(),
-            text: alias == "place",
-        }
+    fn shape(table: &str, key: Key) -> Shape {
+        Shape { table: table.into(), person: "person_id".into(), keys: vec![key] }
+    }
+
+    fn tens() -> Key {
+        Key { expression: "floor(x / 10) * 10".into(), alias: "x_tens".into(), ..Key::plain("x", false) }
     }
 
     #[test]
-    fn a_shape_counts_persons_by_its_expression() {
-        let sql = shape("omop.person", "CAST(floor(x / 10) * 10 AS BIGINT)", "x_tens").sql();
+    fn a_shape_counts_persons_by_its_keys() {
+        let one = shape("omop.person", tens());
         assert_eq!(
-            sql,
-            "SELECT CAST(floor(x / 10) * 10 AS BIGINT) AS x_tens, count(DISTINCT person_id) AS persons\n\
-             FROM omop.person\nGROUP BY CAST(floor(x / 10) * 10 AS BIGINT)"
+            one.sql(),
+            "SELECT floor(x / 10) * 10 AS x_tens, count(DISTINCT person_id) AS persons\nFROM omop.person\n\
+             GROUP BY floor(x / 10) * 10"
         );
+        let both = one.by_both(&shape("omop.person", Key::plain("sex", true))).unwrap();
+        assert!(both.sql().starts_with("SELECT floor(x / 10) * 10 AS x_tens, sex, count("));
+        assert_eq!(one.by_both(&shape("omop.visit", Key::plain("sex", true))), None);
+        assert_eq!(one.by_both(&shape("omop.person", Key::plain("x", false))), None);
     }
 
     #[test]
-    fn an_attack_takes_out_the_persons_of_one_cell_and_quotes_its_key() {
-        let (base, other) = (shape("omop.person", "sex", "sex"), shape("omop.visit", "place", "place"));
-        let sql = base.without(&other, "St John's").unwrap();
+    fn an_attack_takes_out_the_persons_of_one_group_and_quotes_its_key() {
+        let base = shape("omop.person", Key::plain("sex", true));
+        let other = shape("omop.visit", Key::plain("place", true));
+        let sql = base.without(&other, &["St John's".into()]).unwrap();
         assert!(sql.contains("WHERE person_id NOT IN (SELECT person_id FROM omop.visit WHERE place = 'St John''s')"));
-        assert_eq!(other.without(&base, "1; DROP"), None);
+        assert_eq!(other.without(&shape("omop.person", tens()), &["1; DROP".into()]), None);
+        assert_eq!(base.without(&other, &[]), None);
     }
 }
