@@ -116,5 +116,8 @@ fn is_number(target: &DataType) -> bool {
 }
 
 fn is_plain(target: &DataType) -> bool {
-    matches!(target, DataType::Utf8 | DataType::Date32 | DataType::Timestamp(_, _) | DataType::Boolean)
+    matches!(
+        target,
+        DataType::Utf8 | DataType::Utf8View | DataType::Date32 | DataType::Timestamp(_, _) | DataType::Boolean
+    )
 }

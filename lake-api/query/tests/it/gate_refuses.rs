@@ -286,7 +286,7 @@ fn generated() -> Vec<(String, &'static str)> {
     let nots = format!("SELECT count(*) FROM resident WHERE {} age = 1", "NOT ".repeat(1500));
     let minus = format!("SELECT sum({}age) FROM resident", "- ".repeat(1500));
     let cases = format!("SELECT sum({}1{}) FROM resident", "CASE WHEN age=1 THEN ".repeat(60), " END".repeat(60));
-    let aggregates = (0..40).map(|n| format!("count(*) AS n{n}")).collect::<Vec<_>>().join(", ");
+    let aggregates = (0..40).map(|n| format!("sum(age + {n}) AS n{n}")).collect::<Vec<_>>().join(", ");
     let names = (0..150).map(|n| format!("age AS n{n}")).collect::<Vec<_>>().join(", ");
     vec![
         (format!("SELECT count(*) FROM resident WHERE sex = '{}'", "x".repeat(1 << 20)), "text-too-long"),
