@@ -186,8 +186,9 @@ fn two_crossing_tables_with_large_atoms_are_proven_safe() {
     assert!(!found.refused && !found.near && found.proof.is_some());
 }
 
-fn family(cells: Vec<std::ops::Range<u32>>) -> LedgerTable {
-    let cells = cells.into_iter().map(|persons| persons.collect()).collect();
+/// A table of cells, each of the persons from one index up to another.
+fn family(cells: &[(u32, u32)]) -> LedgerTable {
+    let cells = cells.iter().map(|(from, until)| (*from..*until).collect()).collect();
     LedgerTable { families: vec![Family { cells }], ..empty() }
 }
 
@@ -199,14 +200,14 @@ fn the_first_stage_sees_what_a_table_leaves_of_a_set_and_what_it_has_around_it()
     };
     // A total of 100 persons and disjoint cells inside it that leave `left` persons out.
     for (left, expected) in [(0, (false, false)), (9, (true, false)), (10, (false, true)), (20, (false, false))] {
-        let cells = || family(vec![0..40, 40..100 - left]);
-        assert_eq!(gaps(cells(), family(vec![0..100])), expected, "cells, then the total: {left}");
-        assert_eq!(gaps(family(vec![0..100]), cells()), expected, "the total, then cells: {left}");
+        let cells = || family(&[(0, 40), (40, 100 - left)]);
+        assert_eq!(gaps(cells(), family(&[(0, 100)])), expected, "cells, then the total: {left}");
+        assert_eq!(gaps(family(&[(0, 100)]), cells()), expected, "the total, then cells: {left}");
     }
     // Disjoint cells that cover a set of 100 persons and have `around` persons besides.
     for (around, expected) in [(0, (false, false)), (9, (true, false)), (19, (false, true)), (20, (false, false))] {
-        let cells = || family(vec![0..60, 60..130]);
-        let covered = || family(vec![around..130]);
+        let cells = || family(&[(0, 60), (60, 130)]);
+        let covered = || family(&[(around, 130)]);
         assert_eq!(gaps(cells(), covered()), expected, "cells, then a part: {around}");
         assert_eq!(gaps(covered(), cells()), expected, "a part, then cells: {around}");
     }
@@ -215,8 +216,8 @@ fn the_first_stage_sees_what_a_table_leaves_of_a_set_and_what_it_has_around_it()
 #[test]
 fn overlapping_sets_that_come_close_lead_to_people_and_not_to_refusal() {
     // Persons may be in both cells, so 100 − 60 − 57 tells nobody that three are in none.
-    let diagnoses = || family(vec![0..60, 40..97]);
-    for (earlier, new) in [(diagnoses(), family(vec![0..100])), (family(vec![0..100]), diagnoses())] {
+    let diagnoses = || family(&[(0, 60), (40, 97)]);
+    for (earlier, new) in [(diagnoses(), family(&[(0, 100)])), (family(&[(0, 100)]), diagnoses())] {
         let found = judge_differencing(&[earlier], &new, 10);
         assert!(!found.refused && found.near && found.proof.is_some());
     }
