@@ -63,7 +63,7 @@ fn gcd(a: i128, b: i128) -> i128 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// What the automatic verdicts of a session have published: the persons of every shown cell.
+/// What the automatic verdicts of a series of queries have published: the persons of every shown cell.
 fn publish(queries: &[(u32, u32)]) -> Vec<LedgerTable> {
     let statement = Statement::by_open_key(&[AggregateKind::CountPersons]);
     let mut ledger = Vec::new();
@@ -83,7 +83,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn no_session_of_automatic_releases_lets_anybody_compute_a_small_group(
+    fn no_series_of_automatic_releases_lets_anybody_compute_a_small_group(
         queries in proptest::collection::vec(query(), 1..8)
     ) {
         let ledger = publish(&queries);
@@ -96,7 +96,7 @@ proptest! {
 }
 
 #[test]
-fn sessions_do_publish_something() {
+fn series_do_publish_something() {
     // Otherwise the attacker above would be fighting a wall.
     let everybody = (1 << PERSONS) - 1;
     assert_eq!(publish(&[(everybody, 2), (everybody, 2)]).len(), 2);
