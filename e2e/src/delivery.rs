@@ -1,0 +1,131 @@
+//! A small delivery with person numbers, made on the spot: hospital contacts of persons
+//! whose numbers are right by date, most of them wrong by the old modulus 11.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
+
+/// The dataset's name.
+pub const DATASET: &str = "contacts";
+
+const REGIONS: [(&str, usize); 5] = [("1081", 8), ("1082", 14), ("1083", 20), ("1084", 40), ("1085", 17)];
+
+/// A data package in a folder of its own.
+pub struct Delivery {
+    folder: tempfile::TempDir,
+    numbers: Vec<String>,
+}
+
+impl Delivery {
+    /// Writes a package of `persons` persons with two contacts each; the island `1099` has
+    /// four inhabitants.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn write(persons: usize) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let numbers: Vec<String> = (0..persons).map(person_number).collect();
+        let mut csv = String::from("cpr;region;sex;kontaktdato\n");
+        for (number, cpr) in numbers.iter().enumerate() {
+            let region = if number < 4 { "1099" } else { region(number) };
+            let sex = if number % 2 == 0 { "F" } else { "M" };
+            for visit in 0..2 {
+                let day = 1 + (number * 7 + visit * 11) % 28;
+                writeln!(csv, "{cpr};{region};{sex};{}-{:02}-{day:02}", 2019 + visit, 1 + number % 12)?;
+            }
+        }
+        std::fs::write(folder.path().join("contact.csv"), &csv)?;
+        let descriptor = descriptor(&csv, persons * 2);
+        std::fs::write(folder.path().join("datapackage.json"), serde_json::to_vec_pretty(&descriptor)?)?;
+        Ok(Self { folder, numbers })
+    }
+
+    /// The descriptor's path.
+    #[must_use]
+    pub fn descriptor(&self) -> PathBuf {
+        self.folder.path().join("datapackage.json")
+    }
+
+    /// The folder that holds it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Every person number in it.
+    #[must_use]
+    pub fn person_numbers(&self) -> &[String] {
+        &self.numbers
+    }
+
+    /// The person numbers that stand, with or without a dash, in any file below `folder`.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn found_below(&self, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        let mut folders = vec![folder.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if self.holds_a_number(&std::fs::read(&path)?) {
+                    found.push(path);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn holds_a_number(&self, bytes: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(bytes);
+        self.numbers.iter().any(|number| {
+            let (date, rest) = number.split_at(6);
+            text.contains(number.as_str()) || text.contains(&format!("{date}-{rest}"))
+        })
+    }
+}
+
+/// Born 1940 to 1999; serial numbers 0000 to 3999 stand for the 1900s.
+fn person_number(number: usize) -> String {
+    let (day, month, year) = (1 + number % 28, 1 + (number / 28) % 12, 40 + (number / 336) % 60);
+    format!("{day:02}{month:02}{year:02}{:04}", (number * 37) % 4000)
+}
+
+fn region(number: usize) -> &'static str {
+    let all: usize = REGIONS.iter().map(|(_, weight)| weight).sum();
+    let mut left = (number * 61) % all;
+    for (region, weight) in REGIONS {
+        if left < weight {
+            return region;
+        }
+        left -= weight;
+    }
+    "1085"
+}
+
+fn descriptor(csv: &str, rows: usize) -> serde_json::Value {
+    serde_json::json!({
+        "name": DATASET, "title": "Hospital contacts",
+        "oscar": {"dataset": DATASET, "profile": "sds", "holder": "Region Test", "delivery": "full"},
+        "resources": [{
+            "name": "contact", "path": "contact.csv", "format": "csv", "encoding": "utf-8",
+            "hash": format!("sha256:{}", hex::encode(Sha256::digest(csv.as_bytes()))), "bytes": csv.len(),
+            "dialect": {"delimiter": ";"},
+            "schema": {"fields": [
+                {"name": "cpr", "type": "string", "constraints": {"required": true}, "oscar": {"name": "person_id"}},
+                {"name": "region", "type": "string", "description": "Region of residence"},
+                {"name": "sex", "type": "string"},
+                {"name": "kontaktdato", "type": "date", "oscar": {"name": "contact_date"}},
+            ]},
+            "oscar": {"table": "contact", "kind": "persons", "personKey": "cpr", "personKeyKind": "cpr", "rows": rows,
+                "codes": {
+                    "region": {"1081": "Nordjylland", "1082": "Midtjylland", "1083": "Syddanmark",
+                               "1084": "Hovedstaden", "1085": "Sjælland", "1099": "An island"},
+                    "sex": {"F": "women", "M": "men"}}},
+        }],
+    })
+}
