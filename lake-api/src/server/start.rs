@@ -1,0 +1,292 @@
+//! Opening and closing the service.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use oscar_access::{DevIssuer, DevIssuerError, DevIssuerOptions, PermitBook, PermitBookError, TokenVerifier};
+use oscar_journal::{Actor, Event, Journal, JournalError, JournalKey, JournalOptions};
+use oscar_lake::{Lake, Storage, StorageConfig, StorageError};
+use oscar_query::{InProcess, QueryBackend, WorkerProcess};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::admin::{self, Admin};
+use super::app::App;
+use super::layers::Admission;
+use super::rate::RateLimit;
+use super::readiness::Readiness;
+use super::router;
+use crate::config::{ConfigError, ServeConfig, WorkerSettings};
+use crate::contracts::Contracts;
+use crate::keys::{KeyDirectory, KeyError};
+use crate::metrics::Metrics;
+use crate::platform::{BUILD, Platform, SERVICE};
+use crate::profiles::{Profiles, ProfilesError};
+use crate::release::ReleaseService;
+use crate::seal::{SealError, SealKey};
+use crate::vault::Vault;
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The disclosure profiles.
+    #[error(transparent)]
+    Profiles(#[from] ProfilesError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The sealing key.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The storage.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The journal.
+    #[error("the journal cannot be opened")]
+    Journal(#[source] JournalError),
+    /// The permits directory.
+    #[error("the permits directory {path} cannot be used")]
+    Permits {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: PermitBookError,
+    },
+    /// The token issuers.
+    #[error("the token issuers cannot be used")]
+    Issuers(#[source] oscar_access::ConfigError),
+    /// The development issuer.
+    #[error(transparent)]
+    DevIssuer(#[from] DevIssuerError),
+    /// An address cannot be listened at.
+    #[error("cannot listen at {address}; choose another port or end the program that has it")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The running program cannot be found, so it cannot start workers.
+    #[error("the running program's own file cannot be found; name the worker program in the configuration")]
+    Program(#[source] std::io::Error),
+    /// The API's description cannot be written.
+    #[error("the API's description cannot be written")]
+    Description(#[source] serde_json::Error),
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct Server;
+
+/// A running service. Call [`Running::shutdown`]; a dropped one stops without draining.
+pub struct Running {
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    dev_issuer: Option<DevIssuer>,
+    releases: Arc<ReleaseService>,
+    journal: Journal,
+    stop: CancellationToken,
+    connections: TaskTracker,
+    drain: Duration,
+}
+
+impl Server {
+    /// Starts the service and returns once it listens.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub async fn start(config: ServeConfig) -> Result<Running, StartError> {
+        config.validate()?;
+        let metrics = Metrics::new();
+        let storage = Storage::open(&config.storage)?;
+        let (dev_issuer, verifier) = open_issuers(&config).await?;
+        let permits = PermitBook::open(&config.permits)
+            .map_err(|source| StartError::Permits { path: config.permits.clone(), source })?;
+        let permits = Arc::new(permits.for_tenant(config.tenant.clone()));
+        let platform = open_platform(&config, &storage, Arc::clone(&permits), Arc::clone(&metrics)).await?;
+        let releases = ReleaseService::new(Arc::clone(&platform));
+        let readiness = Arc::new(Readiness::new(Arc::clone(&permits), verifier.clone()));
+        let app = Arc::new(App {
+            platform: Arc::clone(&platform),
+            releases: Arc::clone(&releases),
+            verifier: verifier.clone(),
+            permits,
+            rate: RateLimit::new(config.limits.requests_per_second, config.limits.burst),
+            metrics: Arc::clone(&metrics),
+        });
+        let admission = Admission::new(config.limits.requests_in_flight, config.limits.request_time());
+        let api = router::api(app, config.limits.body_bytes, admission, Arc::clone(&metrics))
+            .map_err(StartError::Description)?;
+        let (listener, address) = listen(config.listen).await?;
+        let (admin_listener, admin_address) = listen(config.admin_listen).await?;
+        let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
+        serve(&connections, listener, api, &stop);
+        serve(&connections, admin_listener, admin::routes(Admin { readiness: Arc::clone(&readiness), metrics }), &stop);
+        check_surroundings(&stop, &connections, readiness, verifier, storage);
+        note(&platform.journal, Event::ServiceStarted { build: BUILD.to_owned() }).await;
+        releases.start();
+        tracing::info!(%address, %admin_address, "listening");
+        Ok(Running {
+            address,
+            admin_address,
+            dev_issuer,
+            releases,
+            journal: platform.journal.clone(),
+            stop,
+            connections,
+            drain: Duration::from_secs(config.limits.drain_seconds),
+        })
+    }
+}
+
+impl Running {
+    /// Where the API listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where health, readiness and metrics are.
+    #[must_use]
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// The embedded development issuer, when there is one.
+    #[must_use]
+    pub const fn dev_issuer(&self) -> Option<&DevIssuer> {
+        self.dev_issuer.as_ref()
+    }
+
+    /// Stops in good order.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.connections.close();
+        if tokio::time::timeout(self.drain, self.connections.wait()).await.is_err() {
+            tracing::warn!("requests were cut off after the time to drain");
+        }
+        self.releases.shutdown().await;
+        note(&self.journal, Event::ServiceStopped { build: BUILD.to_owned() }).await;
+        if let Err(error) = self.journal.shutdown().await {
+            tracing::error!(%error, "the journal's last checkpoint could not be written; the next start reads more");
+        }
+        if let Some(issuer) = self.dev_issuer {
+            issuer.shutdown().await;
+        }
+    }
+}
+
+async fn open_issuers(config: &ServeConfig) -> Result<(Option<DevIssuer>, TokenVerifier), StartError> {
+    let mut issuers = config.issuers.clone();
+    let dev_issuer = match &config.dev_issuer {
+        None => None,
+        Some(settings) => {
+            let options = DevIssuerOptions {
+                bind: settings.listen,
+                users: settings.users.clone(),
+                audience: settings.audience.clone(),
+                ..DevIssuerOptions::default()
+            };
+            let issuer = DevIssuer::start(options, &config.issuers).await?;
+            issuers.push(issuer.config());
+            Some(issuer)
+        }
+    };
+    let verifier = TokenVerifier::new(issuers).map_err(StartError::Issuers)?;
+    Ok((dev_issuer, verifier))
+}
+
+async fn open_platform(
+    config: &ServeConfig,
+    storage: &Storage,
+    permits: Arc<PermitBook>,
+    metrics: Arc<Metrics>,
+) -> Result<Arc<Platform>, StartError> {
+    let keys = KeyDirectory::new(&config.keys);
+    let seed = keys.journal_seed()?;
+    let local_folder = match &config.storage {
+        StorageConfig::Local { root } => Some(root.clone()),
+        StorageConfig::S3 { .. } => None,
+    };
+    let options = JournalOptions { local_folder, ..JournalOptions::default() };
+    let journal = Journal::open_with(storage.store(), Arc::new(JournalKey::from_seed(&seed)), options)
+        .await
+        .map_err(StartError::Journal)?;
+    Ok(Arc::new(Platform {
+        storage: config.storage.clone(),
+        journal,
+        permits,
+        profiles: Profiles::load(config.profiles.as_deref())?,
+        contracts: Contracts::new(Lake::new(storage.clone())),
+        vault: Vault::new(storage.store(), SealKey::new(&keys.ledger()?)?),
+        backend: backend(&config.worker)?,
+        signer: SigningKey::from_bytes(&seed),
+        draw: keys.draw()?,
+        limits: config.limits,
+        metrics,
+    }))
+}
+
+fn backend(worker: &WorkerSettings) -> Result<Arc<dyn QueryBackend>, StartError> {
+    Ok(match worker {
+        WorkerSettings::InProcess => Arc::new(InProcess),
+        WorkerSettings::Program { program } => Arc::new(WorkerProcess::new(program.clone())),
+        WorkerSettings::Process => Arc::new(WorkerProcess::new(std::env::current_exe().map_err(StartError::Program)?)),
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn serve(tasks: &TaskTracker, listener: TcpListener, router: axum::Router, stop: &CancellationToken) {
+    let stopped = stop.clone().cancelled_owned();
+    tasks.spawn(async move {
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+            tracing::error!(%error, "a listener failed");
+        }
+    });
+}
+
+/// Checks what `/ready` reports, without holding up the start.
+fn check_surroundings(
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+    readiness: Arc<Readiness>,
+    verifier: TokenVerifier,
+    storage: Storage,
+) {
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        let check = async {
+            let answer = storage.check_put_if_absent().await;
+            readiness.store_checked(answer.map_err(|error| error.to_string()));
+            while !verifier.warm_up().await.is_empty() {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = check => {}
+        }
+    });
+}
+
+/// Notes a start or stop; the service runs without the note.
+async fn note(journal: &Journal, event: Event) {
+    if let Err(error) = journal.record(Actor::service(SERVICE), event).await {
+        tracing::error!(%error, "start or stop could not be recorded");
+    }
+}
