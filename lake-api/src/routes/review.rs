@@ -92,6 +92,10 @@ pub(crate) async fn cast(
     problems::check_text("reason", &body.reason, MAX_REASON)?;
     let content = digest(&body.content)?;
     let (record, grant) = caller.release(&app, &id).await?;
+    // Before the content is compared: others must not learn by it which content is voted on.
+    if !grant.role.reviews() || *record.requester() == caller.identity {
+        return Err(Rejection::role("Votes are for stewards who did not ask for the release."));
+    }
     let actor = caller.actor(&grant);
     let voted = app.releases.vote(record.id(), actor, present::decision(body.decision), &body.reason, content).await;
     let record = voted.map_err(|error| problems::of_service(&error))?;
