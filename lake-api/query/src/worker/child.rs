@@ -16,17 +16,24 @@ const MAX_JOB_BYTES: u64 = 64 << 20;
 /// # Errors
 /// When the pipe breaks; what goes wrong with the query itself is part of the answer.
 pub async fn run_stdio() -> io::Result<()> {
-    let mut text = Vec::new();
-    tokio::io::stdin().take(MAX_JOB_BYTES + 1).read_to_end(&mut text).await?;
-    let answer = match serde_json::from_slice::<QueryJob>(&text) {
-        Ok(job) if text.len() as u64 <= MAX_JOB_BYTES => match InProcess.evidence(&job).await {
+    let mut job = Vec::new();
+    tokio::io::stdin().take(MAX_JOB_BYTES + 1).read_to_end(&mut job).await?;
+    let mut out = tokio::io::stdout();
+    out.write_all(&answer(&job).await?).await?;
+    out.flush().await
+}
+
+/// The answer to one job, both as they cross the pipe.
+///
+/// # Errors
+/// When the answer has no JSON form.
+pub async fn answer(job: &[u8]) -> io::Result<Vec<u8>> {
+    let answer = match serde_json::from_slice::<QueryJob>(job) {
+        Ok(parsed) if job.len() as u64 <= MAX_JOB_BYTES => match InProcess.evidence(&parsed).await {
             Ok(evidence) => Answer::Evidence(Box::new(evidence)),
             Err(error) => Answer::Failed(error),
         },
         Ok(_) | Err(_) => Answer::Failed(QueryError::Unavailable),
     };
-    let bytes = serde_json::to_vec(&answer).map_err(io::Error::other)?;
-    let mut out = tokio::io::stdout();
-    out.write_all(&bytes).await?;
-    out.flush().await
+    serde_json::to_vec(&answer).map_err(io::Error::other)
 }

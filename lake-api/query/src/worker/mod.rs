@@ -14,7 +14,7 @@
 mod child;
 mod process;
 
-pub use child::run_stdio;
+pub use child::{answer, run_stdio};
 pub use process::WorkerProcess;
 
 use oscar_vetting::Evidence;

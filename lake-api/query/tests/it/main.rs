@@ -8,3 +8,4 @@ mod gate_allows;
 mod gate_fuzz;
 mod gate_refuses;
 mod same_as_filtered_copy;
+mod worker_process;
