@@ -42,4 +42,5 @@ pub use gate::{
 };
 pub use limits::QueryLimits;
 pub use output::{OutputColumn, OutputJsonError, OutputParquetError, OutputTable};
+pub use scan::guarded_table;
 pub use worker::WorkerProcess;

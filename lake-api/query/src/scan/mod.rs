@@ -21,3 +21,4 @@ mod row_filter;
 
 pub(crate) use barrier::BarrierExec;
 pub(crate) use policy_scan::PolicyScan;
+pub use policy_scan::guarded_table;

@@ -28,6 +28,14 @@ pub(crate) struct PolicyScan {
     row_filter: Option<Expr>,
 }
 
+/// A table as a permit shows it: permitted columns and rows only, never the person column.
+///
+/// # Errors
+/// When the table does not have the columns its contract promises.
+pub fn guarded_table(inner: Arc<dyn TableProvider>, table: &PermittedTable) -> Result<Arc<dyn TableProvider>> {
+    Ok(Arc::new(PolicyScan::new(inner, table, false)?))
+}
+
 impl PolicyScan {
     /// Puts the permit before `inner`. With `carry_person` the hidden person column is the
     /// last one.

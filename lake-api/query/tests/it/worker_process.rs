@@ -31,9 +31,10 @@ async fn job(root: &Path, sql: &str) -> QueryJob {
         let schema = arrow_schema(&catalog.tables[&table].contract);
         let mut writer = lake.table_writer(&table, Arc::clone(&schema), WriteMode::Replace, None).await.unwrap();
         for batch in context.read_table(provider).unwrap().collect().await.unwrap() {
-            let columns = schema.fields().iter().map(|field| {
-                cast(batch.column_by_name(field.name()).unwrap(), field.data_type()).unwrap()
-            });
+            let columns = schema
+                .fields()
+                .iter()
+                .map(|field| cast(batch.column_by_name(field.name()).unwrap(), field.data_type()).unwrap());
             writer.write(RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()).await.unwrap();
         }
         let version = writer.commit(&Sha256Digest::of(table.to_string())).await.unwrap();
@@ -88,7 +89,9 @@ async fn the_worker_judges_the_statement_again_and_needs_every_version() {
 async fn a_worker_that_crashes_or_babbles_gives_one_neutral_error() {
     let root = tempfile::tempdir().unwrap();
     let job = job(root.path(), SQL).await;
-    for text in ["exit 7", "kill -9 $$", "echo babble", "cat > /dev/null; echo '{\"evidence\":{}}'", "echo secret >&2; exit 1"] {
+    for text in
+        ["exit 7", "kill -9 $$", "echo babble", "cat > /dev/null; echo '{\"evidence\":{}}'", "echo secret >&2; exit 1"]
+    {
         assert_eq!(script(text).evidence(&job).await.unwrap_err(), QueryError::ExecutionFailed, "{text}");
     }
     let missing = WorkerProcess::new("/nonexistent/program");
