@@ -55,6 +55,7 @@ impl Installation {
         std::fs::create_dir_all(path.join("permits"))?;
         let config = serde_json::json!({
             "tenant": "acme", "storage": storage, "keys": path.join("keys"), "permits": path.join("permits"),
+            "personIndex": {"kind": "local", "root": path.join("person-index")},
             "listen": "127.0.0.1:0", "adminListen": "127.0.0.1:0",
             "issuers": [{"issuer": issuer, "audience": OIDC_AUDIENCE}],
             "limits": {"requestsPerSecond": 100_000, "burst": 100_000},
@@ -229,6 +230,16 @@ impl Served<'_> {
         Ok(())
     }
 
+    /// The access token that the login of `user` keeps.
+    ///
+    /// # Errors
+    /// When `user` has not logged in.
+    pub fn token(&self, user: &str) -> anyhow::Result<String> {
+        let file = self.installation.folder().join(user).join("oscar/tokens.json");
+        let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+        access_token(&kept).context("no access token is kept")
+    }
+
     /// Runs `oscar` as `user`, who has logged in.
     ///
     /// # Errors
@@ -264,6 +275,17 @@ impl Drop for Served<'_> {
     fn drop(&mut self) {
         let _already_ended = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+fn access_token(kept: &serde_json::Value) -> Option<String> {
+    match kept {
+        serde_json::Value::Object(fields) => match fields.get("access_token").or_else(|| fields.get("accessToken")) {
+            Some(token) => token.as_str().map(str::to_owned),
+            None => fields.values().find_map(access_token),
+        },
+        serde_json::Value::Array(items) => items.iter().find_map(access_token),
+        _ => None,
     }
 }
 

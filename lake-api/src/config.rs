@@ -61,6 +61,9 @@ pub struct ServeConfig {
     pub storage: StorageConfig,
     /// The directory of this service's keys.
     pub keys: PathBuf,
+    /// Where the spoke's person index is; `intake` needs it, `serve` never looks at it.
+    #[serde(default)]
+    pub person_index: Option<StorageConfig>,
     /// The directory of permits.
     pub permits: PathBuf,
     /// A directory of disclosure profiles beside the built-in ones.
@@ -205,6 +208,7 @@ impl ServeConfig {
             tenant,
             storage: StorageConfig::Local { root: directory.join("tenant") },
             keys: directory.join("keys"),
+            person_index: Some(StorageConfig::Local { root: directory.join("person-index") }),
             permits: directory.join("permits"),
             profiles: Some(directory.join("profiles")),
             listen: default_listen(),

@@ -4,7 +4,7 @@
 //! the same whoever starts it. What differs in a cluster (keys from Secrets, a bucket
 //! instead of a folder) is decided by the caller of [`oscar_intake::Intake`] there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oscar_intake::{DeliveryReport, FileKeys, Intake, IntakeError, Progress};
@@ -31,26 +31,51 @@ pub enum DeliveryError {
     Intake(#[from] IntakeError),
 }
 
-/// Delivers the package at `package` (a descriptor or its folder) into `data_dir`.
+/// Where a delivery goes and which keys it meets on the way.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The tenant's bytes.
+    pub tenant: StorageConfig,
+    /// The index of persons. It is the spoke's, not the tenant's, so it lies outside the tenant's bucket.
+    pub person_index: StorageConfig,
+    /// The directory of keys.
+    pub keys: PathBuf,
+}
+
+impl Destination {
+    /// The data directory of one machine: `tenant/`, `person-index/`, `keys/`.
+    #[must_use]
+    pub fn in_data_dir(data_dir: &Path) -> Self {
+        Self {
+            tenant: StorageConfig::Local { root: data_dir.join("tenant") },
+            person_index: StorageConfig::Local { root: data_dir.join("person-index") },
+            keys: data_dir.join("keys"),
+        }
+    }
+}
+
+/// Delivers the package at `package` (a descriptor or its folder) to `destination`.
 ///
 /// # Errors
 /// See [`DeliveryError`]. Whatever the error, nothing of the delivery is visible.
 pub async fn deliver(
-    data_dir: &Path,
+    destination: &Destination,
     package: &Path,
     files_dir: Option<&Path>,
     permit: &DataPermit,
     progress: &dyn Progress,
 ) -> Result<DeliveryReport, DeliveryError> {
-    let root = data_dir.join("tenant");
-    let tenant = Storage::open(&StorageConfig::Local { root: root.clone() })?;
-    // The index is the spoke's, not the tenant's: it lies outside the tenant's bucket.
-    let person_index = Storage::open(&StorageConfig::Local { root: data_dir.join("person-index") })?;
-    let keys = data_dir.join("keys");
-    let seed = KeyDirectory::new(&keys).journal_seed()?;
-    let options = JournalOptions { local_folder: Some(root), ..JournalOptions::default() };
+    let Destination { tenant, person_index, keys } = destination;
+    let local_folder = match tenant {
+        StorageConfig::Local { root } => Some(root.clone()),
+        StorageConfig::S3 { .. } => None,
+    };
+    let tenant = Storage::open(tenant)?;
+    let person_index = Storage::open(person_index)?;
+    let seed = KeyDirectory::new(keys).journal_seed()?;
+    let options = JournalOptions { local_folder, ..JournalOptions::default() };
     let journal = Journal::open_with(tenant.store(), Arc::new(JournalKey::from_seed(&seed)), options).await?;
-    let intake = Intake::new(Lake::new(tenant), journal.clone(), Arc::new(FileKeys::open(&keys)), person_index.store());
+    let intake = Intake::new(Lake::new(tenant), journal.clone(), Arc::new(FileKeys::open(keys)), person_index.store());
     let report = intake.deliver(package, files_dir, permit, progress).await;
     journal.shutdown().await?;
     Ok(report?)

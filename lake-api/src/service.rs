@@ -10,7 +10,7 @@ use oscar_intake::Silent;
 use oscar_permit::{DataPermit, TenantName};
 
 use crate::config::{DevIssuerSettings, ServeConfig};
-use crate::delivery::deliver;
+use crate::delivery::{Destination, deliver};
 use crate::server::Server;
 
 /// The tenant's service: vetted results out of pseudonymised register data.
@@ -35,7 +35,8 @@ enum What {
     /// Take a data holder's package into the lake of a data directory.
     ///
     /// Person numbers become pseudonyms on the way; a delivery is visible as a whole or not at all.
-    #[command(after_help = "Example:\n  lake-api intake ./extract --permit permit.yaml --data-dir ./data")]
+    #[command(after_help = "Examples:\n  lake-api intake ./extract --permit permit.yaml --data-dir ./data\n  \
+        lake-api intake ./extract --permit permit.yaml --config /etc/oscar/serve.yaml")]
     Intake(IntakeArguments),
     /// Compute the evidence of one query; started by `serve`, speaks on stdin and stdout.
     #[command(hide = true)]
@@ -49,9 +50,12 @@ struct IntakeArguments {
     /// The permit that the delivery is made under.
     #[arg(long)]
     permit: PathBuf,
-    /// The data directory.
+    /// The configuration file (YAML) of the service that will read the data.
+    #[arg(long, env = "OSCAR_CONFIG", conflicts_with = "data_dir", required_unless_present = "data_dir")]
+    config: Option<PathBuf>,
+    /// The data directory of one machine.
     #[arg(long, env = "OSCAR_DATA_DIR")]
-    data_dir: PathBuf,
+    data_dir: Option<PathBuf>,
     /// Where the data files are, when not beside the descriptor.
     #[arg(long)]
     files: Option<PathBuf>,
@@ -102,10 +106,15 @@ pub fn run(command: Command) -> anyhow::Result<()> {
 }
 
 async fn run_intake(arguments: &IntakeArguments) -> anyhow::Result<()> {
-    let IntakeArguments { package, permit, data_dir, files } = arguments;
+    let IntakeArguments { package, permit, config, data_dir, files } = arguments;
+    let destination = match (config, data_dir) {
+        (Some(file), _) => configured_destination(&ServeConfig::from_file(file)?)?,
+        (None, Some(directory)) => Destination::in_data_dir(directory),
+        (None, None) => anyhow::bail!("give --config FILE or --data-dir DIR"),
+    };
     let text = std::fs::read_to_string(permit).context("the permit cannot be read")?;
     let permit = DataPermit::from_yaml(&text)?;
-    let report = deliver(data_dir, package, files.as_deref(), &permit, &Silent).await?;
+    let report = deliver(&destination, package, files.as_deref(), &permit, &Silent).await?;
     for (table, taken) in &report.tables {
         tracing::info!(
             dataset = %report.dataset, %table, version = taken.version, rows = taken.rows,
@@ -113,6 +122,11 @@ async fn run_intake(arguments: &IntakeArguments) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+fn configured_destination(config: &ServeConfig) -> anyhow::Result<Destination> {
+    let person_index = config.person_index.clone().context("the configuration has no personIndex: say where it is")?;
+    Ok(Destination { tenant: config.storage.clone(), person_index, keys: config.keys.clone() })
 }
 
 async fn run_serve(config: ServeConfig) -> anyhow::Result<()> {

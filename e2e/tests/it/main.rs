@@ -7,5 +7,7 @@
     reason = "a test fails by panicking and says SKIPPED by printing"
 )]
 
+mod api_fuzzing;
 mod house;
+mod interruptions;
 mod whole_path;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::narrator::Narrator;
 use crate::cli::CliError;
 use crate::cli::progress::Bar;
-use crate::delivery;
+use crate::delivery::{self, Destination};
 
 /// What the demo must know of a descriptor to write a permit for it: its names.
 #[derive(Deserialize)]
@@ -76,7 +76,7 @@ pub(super) async fn deliver(
     narrator: &mut Narrator<'_>,
 ) -> Result<DeliveryReport, CliError> {
     let bar = Bar::new(narrator.on_a_terminal());
-    let report = delivery::deliver(directory, package, files, permit, &bar).await;
+    let report = delivery::deliver(&Destination::in_data_dir(directory), package, files, permit, &bar).await;
     bar.clear();
     let report = report.map_err(crate::cli::refusal)?;
     for (name, table) in &report.tables {

@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use oscar_intake::Silent;
 use oscar_lake_api::api::release::{Release, ReleaseState};
 use oscar_lake_api::config::{DevIssuerSettings, ServeConfig, WorkerSettings};
-use oscar_lake_api::delivery::deliver;
+use oscar_lake_api::delivery::{Destination, deliver};
 use oscar_lake_api::server::{Running, Server};
 use oscar_permit::{DataPermit, Sha256Digest, TenantName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -59,7 +59,7 @@ impl World {
         // The issuer's address is known once it listens; the delivery does not look at persons.
         let permit = DataPermit::from_yaml(&permit("acme", "P-1", "https://unused.test").to_string()).unwrap();
         let package = write_package(&root.join("package"));
-        deliver(root, &package, None, &permit, &Silent).await.unwrap();
+        deliver(&Destination::in_data_dir(root), &package, None, &permit, &Silent).await.unwrap();
         let running = Server::start(config.clone()).await.unwrap();
         let world = Self { directory, config, running, client: reqwest::Client::new() };
         world.write_permit("P-1", &permit_of_world(&world, "acme", "P-1"));

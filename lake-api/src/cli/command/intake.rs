@@ -8,14 +8,15 @@ use crate::cli::exit::Exit;
 use crate::cli::output::Sheet;
 use crate::cli::progress::Bar;
 use crate::cli::{CliError, Output};
-use crate::delivery::{DeliveryError, deliver};
+use crate::delivery::{DeliveryError, Destination, deliver};
 
 /// Delivers one package.
 pub(super) async fn run(arguments: &IntakeArguments, output: &mut Output) -> Result<Exit, CliError> {
     let text = std::fs::read_to_string(&arguments.permit).map_err(CliError::file("the permit"))?;
     let permit = DataPermit::from_yaml(&text).map_err(|error| CliError::Usage(error.to_string()))?;
     let bar = Bar::new(output.talks_to_a_terminal());
-    let report = deliver(&arguments.data_dir, &arguments.package, arguments.files.as_deref(), &permit, &bar).await;
+    let destination = Destination::in_data_dir(&arguments.data_dir);
+    let report = deliver(&destination, &arguments.package, arguments.files.as_deref(), &permit, &bar).await;
     bar.clear();
     let report = report.map_err(refusal)?;
     output.show(&report, sheet)?;
