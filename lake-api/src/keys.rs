@@ -113,7 +113,7 @@ impl KeyDirectory {
 
 /// Whether nobody but the owner has any right.
 const fn is_private(mode: u32) -> bool {
-    mode % 0o100 == 0
+    mode.is_multiple_of(0o100)
 }
 
 fn read(path: &Path) -> Result<[u8; 32], KeyError> {

@@ -72,10 +72,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
             return Err(Rejection::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
                 .remedy("Send the header Content-Type: application/json."));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Rejection::of_status(StatusCode::PAYLOAD_TOO_LARGE),
-            _ => Rejection::bad_request("body-broken", "The body could not be read to its end."),
-        })?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|_| Rejection::bad_request("body-broken", "The body could not be read to its end."))?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| Rejection::bad_request("body-encoding", "The body is not UTF-8."))?;
         parse(text).map(Self)

@@ -7,7 +7,10 @@
 //! 4. log and metrics: see the final status, never a body, a query or a person;
 //! 5. panics: become a neutral 500 that the steps above still dress;
 //! 6. admission: above the limit of requests in flight the answer is 503 at once;
-//! 7. time: a request that takes too long is dropped with 504.
+//! 7. time: a request that takes too long is dropped with 504;
+//! 8. body: read to its end before anything is decided, within the limit; what is too large
+//!    is still read for a while and thrown away, because a connection that is closed on
+//!    unread bytes takes the answer with it.
 //!
 //! Authentication is not a layer: handlers take a `Caller`, so a handler without one is
 //! visible as public in its signature, and the access table test covers every route.
@@ -21,6 +24,7 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -56,9 +60,13 @@ impl Admission {
     }
 }
 
+/// How much of a body that is too large is read and thrown away before the connection is closed.
+const DISCARDED: usize = 16 * 1024 * 1024;
+
 /// Puts all layers around `router`, in the order of the module's documentation.
-pub(crate) fn dress(router: Router, admission: Admission, metrics: Arc<Metrics>) -> Router {
+pub(crate) fn dress(router: Router, admission: Admission, body_bytes: usize, metrics: Arc<Metrics>) -> Router {
     router
+        .layer(from_fn_with_state(body_bytes, whole_body))
         .layer(from_fn_with_state(admission.clone(), limit_time))
         .layer(from_fn_with_state(admission, admit))
         .layer(CatchPanicLayer::custom(neutral_panic))
@@ -169,4 +177,68 @@ async fn limit_time(State(admission): State<Admission>, request: Request, next: 
             .remedy("Try again; nothing is half done: a release that was accepted is in the list of releases.")
             .into_response()
     })
+}
+
+async fn whole_body(State(limit): State<usize>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut stream = body.into_data_stream();
+    let (mut kept, mut seen) = (Vec::new(), 0);
+    while let Some(chunk) = stream.next().await {
+        let Ok(chunk) = chunk else {
+            return Rejection::bad_request("body-broken", "The body could not be read to its end.").into_response();
+        };
+        seen += chunk.len();
+        if seen <= limit {
+            kept.extend_from_slice(&chunk);
+        } else if seen > limit.saturating_add(DISCARDED) {
+            break;
+        } else {
+            kept.clear();
+        }
+    }
+    if seen > limit {
+        return Rejection::of_status(StatusCode::PAYLOAD_TOO_LARGE).into_response();
+    }
+    next.run(Request::from_parts(parts, Body::from(kept))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    fn router(slots: usize) -> Router {
+        let routes = Router::new()
+            .route("/panic", get(async || -> Response { panic!("a message with data in it") }))
+            .route("/slow", get(std::future::pending::<Response>));
+        dress(routes, Admission::new(slots, Duration::from_millis(20)), 1000, Metrics::new())
+    }
+
+    async fn answer(router: &Router, path: &str) -> (StatusCode, String) {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert!(response.headers().contains_key(REQUEST_ID));
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_neutral_500() {
+        let (status, body) = answer(&router(8), "/panic").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(body.contains("\"internal\"") && !body.contains("data in it"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_takes_too_long_is_cut_off() {
+        assert_eq!(answer(&router(8), "/slow").await.0, StatusCode::GATEWAY_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn above_the_limit_of_requests_in_flight_the_answer_is_503_at_once() {
+        assert_eq!(answer(&router(0), "/slow").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

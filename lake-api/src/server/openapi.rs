@@ -13,6 +13,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Ref, RefOr};
 
 use crate::api::problem::Problem;
+use crate::api::release::ContentFormat;
 
 const BEARER: &str = "bearer";
 const PROBLEM: &str = "Problem";
@@ -26,7 +27,7 @@ const PROBLEM: &str = "Problem";
             What a caller may not see answers 404, exactly like what does not exist.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, ContentFormat)),
     tags(
         (name = "catalogue", description = "What a permit lets its holder use"),
         (name = "queries", description = "The static check of a statement"),

@@ -65,8 +65,9 @@ pub(crate) fn api(
         .merge(description)
         .merge(docs::routes())
         .fallback(|| async { Rejection::not_found() })
-        .layer(DefaultBodyLimit::max(body_bytes));
-    Ok(dress(router, admission, metrics))
+        // The layers hold the body to the limit that is configured.
+        .layer(DefaultBodyLimit::disable());
+    Ok(dress(router, admission, body_bytes, metrics))
 }
 
 async fn serve_description(

@@ -1,10 +1,18 @@
 //! Integration tests of the service, the command line and the demo's data.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets something unexpected fails"
+)]
 
 mod access;
 mod command_line;
 mod demo;
 mod generated_registers;
 mod http;
+mod interrupted;
 mod login;
 mod offline_verification;
 mod openapi;

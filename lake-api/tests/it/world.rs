@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) directory: TempDir,
     pub(crate) config: ServeConfig,
     pub(crate) running: Running,
-    client: reqwest::Client,
+    pub(crate) client: reqwest::Client,
 }
 
 impl World {
