@@ -80,7 +80,7 @@ fn every_person_number_is_valid_by_date_and_sex_and_fails_modulus_11() {
         let digits: Vec<u32> = number.chars().map(|c| c.to_digit(10).unwrap()).collect();
         let sum: u32 = digits.iter().zip([4, 3, 2, 7, 6, 5, 4, 3, 2, 1]).map(|(digit, factor)| digit * factor).sum();
         assert_ne!(sum % 11, 0, "a number could belong to someone");
-        assert_eq!(sex == "F", digits[9] % 2 == 0);
+        assert_eq!(sex == "F", digits[9].is_multiple_of(2));
         assert_eq!(&number[..6], format!("{}{}{}", &born[8..10], &born[5..7], &born[2..4]));
         assert!(!born.ends_with("-01-01"));
     }
