@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::field::{PRIME, invert, mul, sub};
+use super::field::{invert, mul, sub};
 
 /// The elimination needs more operations than it may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Budget {
     }
 }
 
-/// A coordinate and its value, which is never zero.
+/// A coordinate and its value, which is never zero. A vector lists each coordinate once.
 pub(crate) type Term = (u32, u64);
 
 /// A basis in echelon form. A vector's pivot is its largest coordinate, with value 1.
@@ -55,16 +55,22 @@ impl Echelon {
         vector: impl IntoIterator<Item = Term>,
         budget: &mut Budget,
     ) -> Result<(), OutOfBudget> {
-        let mut work: BTreeMap<u32, u64> = vector.into_iter().filter(|(_, value)| *value != 0).collect();
+        let mut work: Vec<Term> = vector.into_iter().filter(|(_, value)| *value != 0).collect();
+        work.sort_unstable_by_key(|(index, _)| *index);
         budget.spend(work.len())?;
-        while let Some((lead, value)) = work.last_key_value().map(|(lead, value)| (*lead, *value)) {
+        let mut spare = Vec::new();
+        while let Some((lead, value)) = work.last().copied() {
             let Some(row) = self.by_pivot.get(&lead) else {
                 let scale = invert(value);
-                self.by_pivot.insert(lead, work.into_iter().map(|(index, value)| (index, mul(value, scale))).collect());
+                for (_, value) in &mut work {
+                    *value = mul(*value, scale);
+                }
+                self.by_pivot.insert(lead, work);
                 return Ok(());
             };
-            budget.spend(row.len())?;
-            subtract(&mut work, row, value);
+            budget.spend(work.len() + row.len())?;
+            subtract(&work, row, value, &mut spare);
+            std::mem::swap(&mut work, &mut spare);
         }
         Ok(())
     }
@@ -73,29 +79,37 @@ impl Echelon {
     pub(crate) fn reduce(&mut self, budget: &mut Budget) -> Result<(), OutOfBudget> {
         let mut reduced: BTreeMap<u32, Vec<Term>> = BTreeMap::new();
         for (pivot, vector) in std::mem::take(&mut self.by_pivot) {
-            let mut work: BTreeMap<u32, u64> = vector.iter().copied().collect();
+            let (mut work, mut spare) = (vector.clone(), Vec::new());
             // Vectors with smaller pivots are reduced already, so one round is enough.
             for (index, value) in vector.iter().filter(|(index, _)| *index != pivot) {
                 if let Some(row) = reduced.get(index) {
-                    budget.spend(row.len())?;
-                    subtract(&mut work, row, *value);
+                    budget.spend(work.len() + row.len())?;
+                    subtract(&work, row, *value, &mut spare);
+                    std::mem::swap(&mut work, &mut spare);
                 }
             }
-            reduced.insert(pivot, work.into_iter().collect());
+            reduced.insert(pivot, work);
         }
         self.by_pivot = reduced;
         Ok(())
     }
 }
 
-/// `work -= factor · row`, keeping zeros out.
-fn subtract(work: &mut BTreeMap<u32, u64>, row: &[Term], factor: u64) {
+/// `difference = work − factor · row`, without zeros; all three in ascending order of
+/// coordinates. Merging two lists costs a few instructions a term, where a search tree
+/// would cost a walk.
+fn subtract(work: &[Term], row: &[Term], factor: u64, difference: &mut Vec<Term>) {
+    difference.clear();
+    let mut work = work.iter().copied().peekable();
     for (index, value) in row {
-        let entry = work.entry(*index).or_insert(0);
-        *entry = sub(*entry, mul(factor, *value));
-        debug_assert!(*entry < PRIME);
-        if *entry == 0 {
-            work.remove(index);
+        while let Some(term) = work.next_if(|(other, _)| other < index) {
+            difference.push(term);
+        }
+        let before = work.next_if(|(other, _)| other == index).map_or(0, |(_, value)| value);
+        let value = sub(before, mul(factor, *value));
+        if value != 0 {
+            difference.push((*index, value));
         }
     }
+    difference.extend(work);
 }

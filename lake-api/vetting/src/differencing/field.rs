@@ -21,6 +21,14 @@ pub(crate) const fn mul(a: u64, b: u64) -> u64 {
     if folded >= PRIME { folded - PRIME } else { folded }
 }
 
+/// `a + b · c`.
+#[expect(clippy::cast_possible_truncation, reason = "both halves are below 2^62 after the shift and the mask")]
+pub(crate) const fn add_product(a: u64, b: u64, c: u64) -> u64 {
+    let sum = b as u128 * c as u128 + a as u128;
+    let folded = (sum & PRIME as u128) as u64 + (sum >> 61) as u64;
+    if folded >= PRIME { folded - PRIME } else { folded }
+}
+
 /// The inverse of a number that is not zero, by Fermat's little theorem.
 pub(crate) const fn invert(a: u64) -> u64 {
     let (mut base, mut exponent, mut result) = (a, PRIME - 2, 1);
@@ -75,6 +83,12 @@ mod tests {
             let value = mul(residue(i128::from(n)), invert(residue(i128::from(d))));
             let found = reconstruct(value).unwrap();
             prop_assert_eq!(i128::from(found.numerator) * i128::from(d), i128::from(n) * i128::from(found.denominator));
+        }
+
+        #[test]
+        fn adding_a_product_is_adding_and_multiplying(a in 0..PRIME, b in 0..PRIME, c in 0..PRIME) {
+            let exact = (u128::from(a) + u128::from(b) * u128::from(c)) % u128::from(PRIME);
+            prop_assert_eq!(u128::from(add_product(a, b, c)), exact);
         }
 
         #[test]

@@ -32,6 +32,7 @@
 mod atoms;
 mod echelon;
 mod field;
+mod null_vector;
 mod pairwise;
 mod span;
 mod universe;
@@ -43,10 +44,15 @@ use roaring::RoaringBitmap;
 
 use crate::LedgerTable;
 use atoms::{Atom, atoms};
-use span::{Span, examine};
+use echelon::Budget;
+use span::{Limits, Span, examine};
 
 /// Memberships (persons × sets) that are followed; above it people decide.
 const MOST_MEMBERSHIPS: u64 = 2_000_000_000;
+
+/// Work beyond one pass over the memberships that the first stage may do for persons in
+/// many cells; above it people decide. Half a second.
+const OVERLAP_OPERATIONS: u64 = 200_000_000;
 
 /// What R7 says about a new table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +68,10 @@ pub(crate) struct Differencing {
 /// Judges the shown sets of a new table against everything released.
 pub(crate) fn judge_differencing(earlier: &[LedgerTable], new: &LedgerTable, threshold: u32) -> Differencing {
     let threshold = u64::from(threshold);
-    let gaps = pairwise::compare(earlier, new, threshold);
+    let (gaps, complete) = pairwise::compare(earlier, new, threshold, &mut Budget::new(OVERLAP_OPERATIONS));
     let (refused, proof) = if gaps.below_threshold { (true, None) } else { judge_span(earlier, new, threshold) };
-    Differencing { refused, near: gaps.near, proof }
+    // An unfinished first stage may have missed a near gap: its release is never automatic.
+    Differencing { refused, near: gaps.near, proof: proof.filter(|_| complete) }
 }
 
 /// Whether the second stage refuses, and its proof otherwise.
@@ -75,11 +82,12 @@ fn judge_span(earlier: &[LedgerTable], new: &LedgerTable, threshold: u64) -> (bo
         (_, Span::Proven(digest)) => (false, Some(digest)),
         (_, Span::Undecided) => (false, None),
         (found, Span::Isolated(unions)) => {
-            let known = match span_of(&before, threshold) {
-                (atoms, Span::Isolated(unions)) => described(&before, &atoms, &unions),
-                (_, Span::Proven(_) | Span::Undecided) => BTreeSet::new(),
+            let (found_before, span_before) = span_of(&before, threshold);
+            let known = match span_before {
+                Span::Isolated(unions) => described(&found_before, &unions, before.len()),
+                Span::Proven(_) | Span::Undecided => BTreeSet::new(),
             };
-            (!described(&all, &found, &unions).is_subset(&known), None)
+            (!described(&found, &unions, before.len()).is_subset(&known), None)
         }
     }
 }
@@ -92,33 +100,30 @@ fn span_of(sets: &[&RoaringBitmap], threshold: u64) -> (Vec<Atom>, Span) {
     atoms(sets).map_or_else(
         || (Vec::new(), Span::Undecided),
         |atoms| {
-            let span = examine(&atoms, count, threshold);
+            let span = examine(&atoms, count, threshold, Limits::USUAL);
             (atoms, span)
         },
     )
 }
 
-/// The persons of unions of atoms, comparable between different collections of sets.
-fn described(sets: &[&RoaringBitmap], atoms: &[Atom], unions: &[Vec<u32>]) -> BTreeSet<Vec<u32>> {
-    let persons_of = |atom: &Atom| {
-        let mut holding = atom.sets.iter().filter_map(|set| sets.get(*set as usize));
-        let mut persons: RoaringBitmap = holding.next().map(|set| (*set).clone()).unwrap_or_default();
-        holding.for_each(|set| persons &= *set);
-        let outside = (0u32..).zip(sets).filter(|(number, _)| atom.sets.binary_search(number).is_err());
-        outside.for_each(|(_, set)| persons -= *set);
-        persons
+/// Unions of atoms, comparable between the first `shared` sets alone and those with others
+/// behind them. Further sets only split atoms: a union is inside the shared sets' atoms
+/// that its own atoms are parts of, and equal to them when it has as many persons.
+fn described<'a>(atoms: &'a [Atom], unions: &[Vec<u32>], shared: usize) -> BTreeSet<(BTreeSet<&'a [u32]>, u64)> {
+    let shared_part = |atom: &'a Atom| {
+        let end = atom.sets.partition_point(|set| (*set as usize) < shared);
+        atom.sets.get(..end).unwrap_or_default()
     };
     unions
         .iter()
         .map(|union| {
-            let mut persons = RoaringBitmap::new();
-            union.iter().filter_map(|atom| atoms.get(*atom as usize)).for_each(|atom| persons |= persons_of(atom));
-            persons.iter().collect()
+            let parts = || union.iter().filter_map(|atom| atoms.get(*atom as usize));
+            (parts().map(shared_part).collect(), parts().map(|atom| atom.size).sum())
         })
         .collect()
 }
 
-/// Each set once: a table released twice adds nothing.
+/// Each set once, in the order of their first appearance: a table released twice adds nothing.
 fn distinct_sets<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> Vec<&'a RoaringBitmap> {
     let mut by_shape: HashMap<_, Vec<&RoaringBitmap>> = HashMap::new();
     let mut distinct = Vec::new();

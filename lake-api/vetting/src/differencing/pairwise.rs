@@ -13,6 +13,7 @@
 
 use roaring::{MultiOps, RoaringBitmap};
 
+use super::echelon::{Budget, OutOfBudget};
 use super::universe::Universe;
 use crate::{Family, LedgerTable};
 
@@ -86,10 +87,12 @@ struct NewIndex<'a> {
     universe: Universe,
     starts: Vec<u32>,
     entries: Vec<u32>,
+    /// The least number of persons that may be told apart.
+    threshold: u64,
 }
 
 impl<'a> NewIndex<'a> {
-    fn of(table: &'a LedgerTable) -> Self {
+    fn of(table: &'a LedgerTable, threshold: u64) -> Self {
         let cells: Vec<NewCell<'a>> = table
             .families
             .iter()
@@ -101,7 +104,7 @@ impl<'a> NewIndex<'a> {
         let universe = Universe::of(cells.iter().map(|cell| cell.persons));
         let (starts, entries) = person_to_cells(&cells, &universe);
         let disjoint = table.families.iter().map(is_disjoint).collect();
-        Self { cells, disjoint, universe, starts, entries }
+        Self { cells, disjoint, universe, starts, entries, threshold }
     }
 
     fn cells_of(&self, position: usize) -> &[u32] {
@@ -146,28 +149,35 @@ fn is_disjoint(family: &Family) -> bool {
     family.cells.iter().map(RoaringBitmap::len).sum::<u64>() == family.cells.iter().union().len()
 }
 
-/// Compares the new table with every earlier one and with itself.
-pub(crate) fn compare(earlier: &[LedgerTable], new: &LedgerTable, threshold: u64) -> Gaps {
-    let index = NewIndex::of(new);
+/// Compares the new table with every earlier one and with itself. Also tells whether the
+/// budget was enough to see everything.
+pub(crate) fn compare(earlier: &[LedgerTable], new: &LedgerTable, threshold: u64, budget: &mut Budget) -> (Gaps, bool) {
+    let index = NewIndex::of(new, threshold);
     let mut gaps = Gaps::default();
-    for family in earlier.iter().flat_map(|table| &table.families) {
-        compare_family(&index, family, None, threshold, &mut gaps);
-    }
-    for (number, family) in new.families.iter().enumerate() {
-        compare_family(&index, family, Some(number), threshold, &mut gaps);
-    }
-    gaps
+    let families = earlier.iter().flat_map(|table| &table.families).map(|family| (family, None));
+    let own = new.families.iter().enumerate().map(|(number, family)| (family, Some(number)));
+    let complete = families
+        .chain(own)
+        .try_for_each(|(family, own)| compare_family(&index, family, own, &mut gaps, budget))
+        .is_ok();
+    (gaps, complete)
 }
 
 /// Compares one released family with the new cells. `own` is its number when it is one of
 /// the new table's own: against itself only pairs can differ, for its unions are itself.
-fn compare_family(index: &NewIndex<'_>, family: &Family, own: Option<usize>, threshold: u64, gaps: &mut Gaps) {
-    let disjoint = is_disjoint(family);
+fn compare_family(
+    index: &NewIndex<'_>,
+    family: &Family,
+    own: Option<usize>,
+    gaps: &mut Gaps,
+    budget: &mut Budget,
+) -> Result<(), OutOfBudget> {
+    let (disjoint, threshold) = (is_disjoint(family), index.threshold);
     let mut hulls = vec![Hull::default(); index.cells.len()];
     for sets in family.cells.chunks(SETS_PER_PASS) {
-        let overlaps = count_overlaps(index, sets);
+        let overlaps = count_overlaps(index, sets, budget)?;
         for (set, overlaps) in sets.iter().zip(overlaps.chunks(index.cells.len().max(1))) {
-            compare_set(index, set, overlaps, own, threshold, &mut hulls, gaps);
+            compare_set(index, set, overlaps, own, &mut hulls, gaps, budget)?;
         }
     }
     for (cell, hull) in index.cells.iter().zip(&hulls).filter(|(cell, hull)| own != Some(cell.family) && hull.outer > 0)
@@ -175,9 +185,10 @@ fn compare_family(index: &NewIndex<'_>, family: &Family, own: Option<usize>, thr
         if disjoint {
             hull.judge(cell.size, threshold, gaps);
         } else if hull.may_be_near(cell.size, threshold) {
-            near_unions(cell.persons, family.cells.iter(), threshold, gaps);
+            near_unions(cell.persons, family.cells.iter(), threshold, gaps, budget)?;
         }
     }
+    Ok(())
 }
 
 /// Compares one released set with every new cell and every new family, and adds it to the
@@ -187,11 +198,11 @@ fn compare_set(
     set: &RoaringBitmap,
     overlaps: &[u32],
     own: Option<usize>,
-    threshold: u64,
     hulls: &mut [Hull],
     gaps: &mut Gaps,
-) {
-    let size = set.len();
+    budget: &mut Budget,
+) -> Result<(), OutOfBudget> {
+    let (size, threshold) = (set.len(), index.threshold);
     let mut by_family = vec![Hull::default(); index.disjoint.len()];
     let meets = index.cells.iter().zip(overlaps).zip(hulls).filter(|((_, overlap), _)| **overlap > 0);
     for ((cell, overlap), hull) in meets {
@@ -215,24 +226,34 @@ fn compare_set(
             hull.judge(size, threshold, gaps);
         } else if hull.may_be_near(size, threshold) {
             let parts = index.cells.iter().filter(|cell| cell.family == number).map(|cell| cell.persons);
-            near_unions(set, parts, threshold, gaps);
+            near_unions(set, parts, threshold, gaps, budget)?;
         }
     }
+    Ok(())
 }
 
-/// For each set a row with the number of persons it shares with every new cell.
-fn count_overlaps(index: &NewIndex<'_>, sets: &[RoaringBitmap]) -> Vec<u32> {
+/// For each set a row with the number of persons it shares with every new cell. What a
+/// person costs beyond her first new cell is paid from the budget.
+fn count_overlaps(index: &NewIndex<'_>, sets: &[RoaringBitmap], budget: &mut Budget) -> Result<Vec<u32>, OutOfBudget> {
     let width = index.cells.len();
     let mut overlaps = vec![0u32; width * sets.len()];
+    let mut paid = Ok(());
     index.universe.visit(sets.iter(), |set, position| {
+        let cells = index.cells_of(position);
+        if let [_, _, ..] = cells {
+            paid = paid.and_then(|()| budget.spend(cells.len() - 1));
+            if paid.is_err() {
+                return;
+            }
+        }
         let row = set as usize * width;
-        for cell in index.cells_of(position) {
+        for cell in cells {
             if let Some(count) = overlaps.get_mut(row + *cell as usize) {
                 *count += 1;
             }
         }
     });
-    overlaps
+    paid.map(|()| overlaps)
 }
 
 /// The same for overlapping sets, on the unions themselves: never a refusal, for the
@@ -242,11 +263,19 @@ fn near_unions<'a>(
     parts: impl Iterator<Item = &'a RoaringBitmap> + Clone,
     threshold: u64,
     gaps: &mut Gaps,
-) {
+    budget: &mut Budget,
+) -> Result<(), OutOfBudget> {
+    // All that could be found is known already.
+    if gaps.near {
+        return Ok(());
+    }
+    // Set operations go a word of members at a time, or one by one where sets are sparse.
+    budget.spend(parts.clone().map(|part| 64 + usize::try_from(part.len()).unwrap_or(usize::MAX) / 16).sum())?;
     let inner: RoaringBitmap = parts.clone().filter(|part| part.is_subset(set)).union();
     let left = set.len() - inner.len();
     gaps.near |= !inner.is_empty() && 0 < left && left < threshold;
     let outer: RoaringBitmap = parts.filter(|part| !part.is_disjoint(set)).union();
     let around = outer.len() - outer.intersection_len(set);
     gaps.near |= set.is_subset(&outer) && 0 < around && around < threshold;
+    Ok(())
 }

@@ -12,9 +12,15 @@
 //!    on the large columns, and lift them to fractions. They are a guess.
 //! 3. Check each relation **exactly**, in integers, on *all* atoms. If all hold, every row
 //!    of M is a combination of the pivot rows, so rank M = rank of the large columns: proven.
-//! 4. A relation that holds on the large atoms and fails on small ones is a combination
-//!    that isolates small atoms. Those are reduced among themselves; one that is constant
-//!    on a union of fewer than T persons singles them out. Anything else needs a person.
+//! 4. Otherwise look for what is isolated: single atoms and pairs by a random vector of the
+//!    null space (`null_vector`), and larger unions, while that is cheap, among the
+//!    relations that hold on the large atoms and fail on small ones: those are reduced
+//!    among themselves, and one that is constant on a union of fewer than T persons singles
+//!    them out. Anything else needs a person.
+//!
+//! In a table in which a person is in many cells nearly every person is an atom of her own:
+//! hardly an atom is large, the proof fails at the first atom, and the search is what takes
+//! time. Each step has its own budget, so that one that runs out leaves the next its chance.
 
 use std::collections::BTreeMap;
 
@@ -24,9 +30,23 @@ use sha2::{Digest, Sha256};
 use super::atoms::Atom;
 use super::echelon::{Budget, Echelon, OutOfBudget};
 use super::field::{reconstruct, residue};
+use super::null_vector::isolated_atoms;
 
-/// Operations that one examination may use: some seconds.
-const OPERATIONS: u64 = 200_000_000;
+/// Operations for each step of one examination. An operation takes some nanoseconds, all
+/// together less than a second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// For the proof.
+    pub(crate) proof: u64,
+    /// For single atoms and pairs: some 1 200 sets.
+    pub(crate) atoms: u64,
+    /// For larger unions.
+    pub(crate) unions: u64,
+}
+
+impl Limits {
+    pub(crate) const USUAL: Self = Self { proof: 100_000_000, atoms: 150_000_000, unions: 4_000_000 };
+}
 
 /// The answer of the second stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,29 +70,38 @@ struct Relation {
 type Residual = BTreeMap<u32, i128>;
 
 /// Decides for the sets `0..sets` and their atoms.
-pub(crate) fn examine(atoms: &[Atom], sets: u32, threshold: u64) -> Span {
-    decide(atoms, sets, threshold, &mut Budget::new(OPERATIONS)).unwrap_or(Span::Undecided)
+pub(crate) fn examine(atoms: &[Atom], sets: u32, threshold: u64, limits: Limits) -> Span {
+    let mut budget = Budget::new(limits.proof);
+    let relations = guess(atoms, sets, threshold, &mut budget).unwrap_or_default();
+    if let Some(relations) = &relations {
+        let holds = residuals(atoms, relations, threshold, true, &mut budget);
+        if holds.is_ok_and(|left| left.is_some_and(|left| left.is_empty())) {
+            return Span::Proven(proof_digest(atoms, sets, relations));
+        }
+    }
+    let mut isolated = isolated_atoms(atoms, sets, threshold, &mut Budget::new(limits.atoms)).unwrap_or_default();
+    if let Some(relations) = &relations {
+        let mut budget = Budget::new(limits.unions);
+        let unions = residuals(atoms, relations, threshold, false, &mut budget)
+            .and_then(|left| left.map_or(Ok(Vec::new()), |left| isolated_unions(atoms, &left, threshold, &mut budget)));
+        isolated.extend(unions.unwrap_or_default());
+    }
+    isolated.sort_unstable();
+    isolated.dedup();
+    if isolated.is_empty() { Span::Undecided } else { Span::Isolated(isolated) }
 }
 
-fn decide(atoms: &[Atom], sets: u32, threshold: u64, budget: &mut Budget) -> Result<Span, OutOfBudget> {
-    let is_large = |atom: &&Atom| atom.size >= threshold;
+/// Relations that hold on the large atoms, as far as a prime can tell.
+fn guess(atoms: &[Atom], sets: u32, threshold: u64, budget: &mut Budget) -> Result<Option<Vec<Relation>>, OutOfBudget> {
     let mut echelon = Echelon::default();
-    for atom in atoms.iter().filter(is_large) {
+    for atom in atoms.iter().filter(|atom| atom.size >= threshold) {
         if echelon.rank() == sets as usize {
             break;
         }
         echelon.insert(atom.sets.iter().map(|set| (*set, 1)), budget)?;
     }
     echelon.reduce(budget)?;
-    let Some(relations) = relations(&echelon, sets) else { return Ok(Span::Undecided) };
-    match residuals(atoms, &relations, threshold, budget)? {
-        None => Ok(Span::Undecided),
-        Some(residuals) if residuals.is_empty() => Ok(Span::Proven(proof_digest(atoms, sets, &relations))),
-        Some(residuals) => {
-            let isolated = isolated_unions(atoms, &residuals, threshold, budget)?;
-            Ok(if isolated.is_empty() { Span::Undecided } else { Span::Isolated(isolated) })
-        }
-    }
+    Ok(relations(&echelon, sets))
 }
 
 /// The guessed relation of every set that is no pivot; `None` when a coefficient is no
@@ -113,10 +142,12 @@ fn gcd(mut a: i128, mut b: i128) -> i128 {
 
 /// What is left of each relation on the atoms, exactly; relations that hold leave nothing.
 /// `None` when a relation fails on a large atom (the guess was wrong) or a number overflows.
+/// With `first_only` it ends at the first atom with anything left.
 fn residuals(
     atoms: &[Atom],
     relations: &[Relation],
     threshold: u64,
+    first_only: bool,
     budget: &mut Budget,
 ) -> Result<Option<Vec<Residual>>, OutOfBudget> {
     // By set: what a relation adds when an atom is in the set.
@@ -128,19 +159,30 @@ fn residuals(
         }
     }
     let mut left: BTreeMap<usize, Residual> = BTreeMap::new();
+    let mut sums = vec![0i128; relations.len()];
+    let mut touched: Vec<usize> = Vec::new();
     for (number, atom) in (0u32..).zip(atoms) {
-        let mut sums: BTreeMap<usize, i128> = BTreeMap::new();
-        for (relation, term) in atom.sets.iter().filter_map(|set| by_set.get(set)).flatten() {
-            budget.spend(1)?;
-            let sum = sums.entry(*relation).or_insert(0);
-            let Some(next) = sum.checked_add(*term) else { return Ok(None) };
-            *sum = next;
+        for terms in atom.sets.iter().filter_map(|set| by_set.get(set)) {
+            budget.spend(terms.len() + 1)?;
+            for (relation, term) in terms {
+                let Some(sum) = sums.get_mut(*relation) else { return Ok(None) };
+                let Some(next) = sum.checked_add(*term) else { return Ok(None) };
+                touched.push(*relation);
+                *sum = next;
+            }
         }
-        for (relation, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
+        for relation in touched.drain(..) {
+            let sum = sums.get_mut(relation).map_or(0, std::mem::take);
+            if sum == 0 {
+                continue;
+            }
             if atom.size >= threshold {
                 return Ok(None);
             }
             left.entry(relation).or_default().insert(number, sum);
+        }
+        if first_only && !left.is_empty() {
+            break;
         }
     }
     Ok(Some(left.into_values().collect()))
