@@ -82,11 +82,12 @@ mod tests {
     use super::*;
     use ed25519_dalek::SigningKey;
     use ed25519_dalek::pkcs8::EncodePublicKey as _;
+    use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 
     #[test]
     fn all_three_forms_give_the_same_key_and_nonsense_gives_none() {
         let key = SigningKey::from_bytes(&[7; 32]).verifying_key();
-        let pem = key.to_public_key_pem(Default::default()).unwrap();
+        let pem = key.to_public_key_pem(LineEnding::LF).unwrap();
         let jwk = format!(
             r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","use":"sig","kid":"k","x":"{}"}}]}}"#,
             URL_SAFE_NO_PAD.encode(key.as_bytes())

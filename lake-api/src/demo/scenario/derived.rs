@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn catalogue(columns: serde_json::Value, kind: &str) -> Catalogue {
+    fn catalogue(columns: &serde_json::Value, kind: &str) -> Catalogue {
         let table = json!({
             "table": "patient", "title": "", "description": "", "kind": kind, "personKey": "person",
             "rows": {"about": 10000, "fewer": false}, "filtered": false, "columns": columns,
@@ -188,7 +188,7 @@ mod tests {
         serde_json::from_value(json!({"datasets": [dataset]})).unwrap()
     }
 
-    fn column(name: &str, kind: &str, more: serde_json::Value) -> serde_json::Value {
+    fn column(name: &str, kind: &str, more: &serde_json::Value) -> serde_json::Value {
         let mut column = json!({"name": name, "type": kind, "title": "", "description": "", "required": true});
         column.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         column
@@ -197,13 +197,13 @@ mod tests {
     #[test]
     fn questions_come_from_codes_years_and_numbers_and_coarse_ones_first() {
         let columns = json!([
-            column("person", "string", json!({})),
-            column("born", "date", json!({})),
-            column("sex", "string", json!({"codes": [{"code": "F", "label": ""}, {"code": "M", "label": ""}]})),
-            column("concept_id", "integer", json!({})),
-            column("village", "string", json!({"tags": ["small-area"]})),
+            column("person", "string", &json!({})),
+            column("born", "date", &json!({})),
+            column("sex", "string", &json!({"codes": [{"code": "F", "label": ""}, {"code": "M", "label": ""}]})),
+            column("concept_id", "integer", &json!({})),
+            column("village", "string", &json!({"tags": ["small-area"]})),
         ]);
-        let offer = offer(&catalogue(columns, "persons")).unwrap();
+        let offer = offer(&catalogue(&columns, "persons")).unwrap();
         assert_eq!(
             offer.shapes[0].sql(),
             "SELECT sex, count(DISTINCT person) AS persons\nFROM register.patient\nGROUP BY sex"
@@ -218,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_table_with_a_few_small_groups_is_chosen_for_suppression_and_one_without_for_release() {
-        let columns = json!([column("flag", "boolean", json!({})), column("year", "number", json!({}))]);
-        let offer = offer(&catalogue(columns, "persons")).unwrap();
+        let columns = json!([column("flag", "boolean", &json!({})), column("year", "number", &json!({}))]);
+        let offer = offer(&catalogue(&columns, "persons")).unwrap();
         let group = |key: u64, persons: u64| Group { key: Some(vec![key.to_string()]), persons };
         let table =
             |sizes: &[u64]| Some((0..).zip(sizes).map(|(key, persons)| group(key, *persons)).collect::<Vec<_>>());
@@ -238,9 +238,9 @@ mod tests {
 
     #[test]
     fn a_delivery_without_persons_or_without_anything_to_group_by_is_explained() {
-        let nobody = offer(&catalogue(json!([column("code", "string", json!({}))]), "reference"));
+        let nobody = offer(&catalogue(&json!([column("code", "string", &json!({}))]), "reference"));
         assert!(nobody.err().unwrap().to_string().contains("no table of persons"));
-        let nothing = offer(&catalogue(json!([column("person", "string", json!({}))]), "persons"));
+        let nothing = offer(&catalogue(&json!([column("person", "string", &json!({}))]), "persons"));
         assert!(nothing.err().unwrap().to_string().contains("can be grouped by"));
     }
 
