@@ -9,7 +9,7 @@ use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
 use super::carry::AggregateInput;
-use super::cell_buffer::{Adding, CellBuffer};
+use super::cell_buffer::{Adding, CellBuffer, RowShape};
 use crate::gate::{Boundary, Number, Statistic};
 
 /// What all partitions of one job share.
@@ -18,7 +18,7 @@ pub(crate) struct Layout {
     pub(crate) keys: usize,
     pub(crate) grouping_sets: Vec<Vec<bool>>,
     pub(crate) inputs: Vec<AggregateInput>,
-    pub(crate) adding: Vec<Adding>,
+    pub(crate) shape: RowShape,
     /// Aggregates that count distinct values, with the place of their argument.
     pub(crate) distinct: Vec<(usize, usize)>,
     /// For every value column the place of its argument and its kind.
@@ -59,7 +59,7 @@ impl Layout {
             keys: boundary.keys.len(),
             grouping_sets: boundary.grouping_sets.clone(),
             inputs,
-            adding,
+            shape: RowShape { adding, value_columns: value_columns.len() },
             distinct,
             value_columns,
             person,
@@ -180,7 +180,7 @@ impl Accumulator {
                     table.cells.resize_with(interner.len(), CellBuffer::default);
                 }
             }
-            push_rows(&mut table.cells, &self.groups, persons, &carries, &values, layout.adding.len());
+            push_rows(&mut table.cells, &self.groups, persons, &carries, &values, layout.shape.adding.len());
         }
         self.push_distinct(batch, &carries)?;
         self.pushed += rows;
@@ -232,7 +232,7 @@ impl Accumulator {
         for table in &mut self.tables {
             for cell in &mut table.cells {
                 if cell.wants_merge() {
-                    cell.merge(&self.layout.adding)?;
+                    cell.merge(&self.layout.shape)?;
                 }
                 bytes += cell.bytes();
             }
@@ -283,10 +283,7 @@ fn push_rows(
             continue;
         }
         // The lake stores the unsigned index bit for bit in a signed column.
-        cell.push(person.cast_unsigned(), *carries);
-        for (column, values) in values.iter().enumerate() {
-            cell.push_value(column, values.bits(row));
-        }
+        cell.push(person.cast_unsigned(), *carries, values.iter().map(|column| column.bits(row)));
     }
 }
 
@@ -301,7 +298,7 @@ fn carried(batch: &RecordBatch, layout: &Layout) -> Vec<u32> {
             }
         }
     };
-    for (aggregate, (input, adding)) in layout.inputs.iter().zip(&layout.adding).enumerate() {
+    for (aggregate, (input, adding)) in layout.inputs.iter().zip(&layout.shape.adding).enumerate() {
         let AggregateInput { argument, filter } = *input;
         if let Some(place) = argument {
             let column = batch.column(place);

@@ -103,7 +103,7 @@ fn join_partials(
         }
         for (place, cell) in places.iter().zip(local_cells) {
             let target = cells.get_mut(*place).ok_or_else(lost)?;
-            target.absorb(cell, &layout.adding)?;
+            target.absorb(cell, &layout.shape)?;
         }
         for ((joined, local), translation) in pairs.iter_mut().zip(distinct).zip(translations) {
             let ids = translation.get(partition).ok_or_else(lost)?;
@@ -169,7 +169,7 @@ fn finish_cells(
         shares.push(std::mem::replace(&mut rest, tail));
     }
     let finish = |share: Vec<CellBuffer>| -> Result<Vec<FinishedCell>, AccumulateError> {
-        share.into_iter().map(|cell| cell.finish(&layout.adding).map_err(AccumulateError::from)).collect()
+        share.into_iter().map(|cell| cell.finish(&layout.shape).map_err(AccumulateError::from)).collect()
     };
     let finished = std::thread::scope(|scope| {
         let handles: Vec<_> = shares.into_iter().map(|share| scope.spawn(|| finish(share))).collect();

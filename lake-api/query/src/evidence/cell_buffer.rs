@@ -8,6 +8,7 @@
 use roaring::RoaringBitmap;
 
 use super::exact_sum::{OutOfRange, Scale, add, fraction, value};
+use super::person_order::by_person;
 
 /// Rows a cell may hold unmerged before it looks whether merging pays.
 const MERGE_ROWS: usize = 1 << 18;
@@ -25,13 +26,28 @@ pub(crate) enum Adding {
     Floats(usize),
 }
 
+/// What the rows of a job look like.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RowShape {
+    /// How each aggregate adds up.
+    pub(crate) adding: Vec<Adding>,
+    /// How many numbers a row brings along.
+    pub(crate) value_columns: usize,
+}
+
+impl RowShape {
+    /// Words per row: the person with the mask, then the numbers.
+    const fn stride(&self) -> usize {
+        1 + self.value_columns
+    }
+}
+
 /// A cell while rows arrive.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CellBuffer {
-    /// person << 32 | bit mask of the aggregates the row carries.
+    /// Row after row: person << 32 | bit mask of the aggregates the row carries, then the
+    /// bits of its numbers. One column for all, so that a row touches one place in memory.
     rows: Vec<u64>,
-    /// One per value column, parallel to `rows`: the bits of the number.
-    values: Vec<Vec<u64>>,
     merged: Merged,
     /// Rows whose person is absent.
     nobody: u64,
@@ -81,19 +97,10 @@ pub(crate) struct FinishedAggregate {
 }
 
 impl CellBuffer {
-    /// Appends a row of a person. `values` holds the bits of one number per value column.
-    pub(crate) fn push(&mut self, person: u32, carries: u32) {
+    /// Appends a row of a person with the bits of its numbers.
+    pub(crate) fn push(&mut self, person: u32, carries: u32, values: impl Iterator<Item = u64>) {
         self.rows.push(u64::from(person) << 32 | u64::from(carries));
-    }
-
-    /// Appends the row's number to a value column; to be called for every column after [`Self::push`].
-    pub(crate) fn push_value(&mut self, column: usize, bits: u64) {
-        if self.values.len() <= column {
-            self.values.resize_with(column + 1, Vec::new);
-        }
-        if let Some(values) = self.values.get_mut(column) {
-            values.push(bits);
-        }
+        self.rows.extend(values);
     }
 
     /// Appends a row of nobody.
@@ -113,17 +120,15 @@ impl CellBuffer {
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         let merged = self.merged.persons.len() * (8 + 16 * self.merged.totals.len());
-        self.rows.capacity() * 8 * (1 + self.values.len()) + merged
+        self.rows.capacity() * 8 + merged
     }
 
     /// Takes in another buffer of the same cell.
-    pub(crate) fn absorb(&mut self, mut other: Self, adding: &[Adding]) -> Result<(), OutOfRange> {
-        self.rows.append(&mut other.rows);
-        if self.values.len() < other.values.len() {
-            self.values.resize_with(other.values.len(), Vec::new);
-        }
-        for (mine, theirs) in self.values.iter_mut().zip(&mut other.values) {
-            mine.append(theirs);
+    pub(crate) fn absorb(&mut self, mut other: Self, shape: &RowShape) -> Result<(), OutOfRange> {
+        if self.rows.is_empty() {
+            self.rows = other.rows;
+        } else {
+            self.rows.append(&mut other.rows);
         }
         self.nobody += other.nobody;
         self.nobody_carrying.resize(self.nobody_carrying.len().max(other.nobody_carrying.len()), 0);
@@ -131,30 +136,29 @@ impl CellBuffer {
             *mine += theirs;
         }
         if !other.merged.persons.is_empty() {
-            self.merged = std::mem::take(&mut self.merged).join(other.merged, adding)?;
+            self.merged = std::mem::take(&mut self.merged).join(other.merged, shape)?;
         }
         Ok(())
     }
 
     /// Merges what has arrived since the last merge.
-    pub(crate) fn merge(&mut self, adding: &[Adding]) -> Result<(), OutOfRange> {
+    pub(crate) fn merge(&mut self, shape: &RowShape) -> Result<(), OutOfRange> {
         if self.rows.is_empty() {
             return Ok(());
         }
         let rows = std::mem::take(&mut self.rows);
-        let values = std::mem::take(&mut self.values);
-        let fresh = Merged::of(&rows, &values, adding)?;
-        self.merged = std::mem::take(&mut self.merged).join(fresh, adding)?;
+        let fresh = Merged::of(&rows, shape)?;
+        self.merged = std::mem::take(&mut self.merged).join(fresh, shape)?;
         Ok(())
     }
 
     /// Everything the rules need to know about the cell.
-    pub(crate) fn finish(mut self, adding: &[Adding]) -> Result<FinishedCell, OutOfRange> {
-        self.merge(adding)?;
-        let Self { rows: _, values: _, merged, nobody, nobody_carrying } = self;
+    pub(crate) fn finish(mut self, shape: &RowShape) -> Result<FinishedCell, OutOfRange> {
+        self.merge(shape)?;
+        let Self { rows: _, merged, nobody, nobody_carrying } = self;
         let persons = sorted_set(merged.persons.iter().copied());
-        let mut aggregates = Vec::with_capacity(adding.len());
-        for (aggregate, how) in adding.iter().enumerate() {
+        let mut aggregates = Vec::with_capacity(shape.adding.len());
+        for (aggregate, how) in shape.adding.iter().enumerate() {
             let facts = merged.facts.get(aggregate).copied().unwrap_or_default();
             let without_person = nobody_carrying.get(aggregate).copied().unwrap_or_default();
             let totals = merged.totals.get(aggregate).map(Vec::as_slice).unwrap_or_default();
@@ -203,61 +207,79 @@ fn totalled(totals: &[i128], how: Adding) -> Result<FinishedAggregate, OutOfRang
 
 impl Merged {
     /// Merges raw rows.
-    fn of(rows: &[u64], values: &[Vec<u64>], adding: &[Adding]) -> Result<Self, OutOfRange> {
-        let mut merged = Self {
-            totals: vec![Vec::new(); adding.len()],
-            facts: vec![Facts::default(); adding.len()],
-            rows: rows.len() as u64,
-            ..Self::default()
-        };
-        let order = by_person(rows);
-        let mut current = None;
-        let mut totals = vec![0i128; adding.len()];
-        let mut support = 0u32;
-        for &(row, place) in &order {
-            let person = (row >> 32) as u32;
-            if current != Some(person) {
-                if let Some(done) = current {
-                    merged.close(done, support, &mut totals);
+    fn of(rows: &[u64], shape: &RowShape) -> Result<Self, OutOfRange> {
+        let stride = shape.stride();
+        let order = by_person(rows, stride).ok_or(OutOfRange)?;
+        let mut merged = Self { rows: order.len() as u64, ..Self::default() };
+        let mut ends: Vec<usize> = Vec::new();
+        for (place, entry) in order.iter().enumerate() {
+            let person = (entry >> 32) as u32;
+            if merged.persons.last() == Some(&person) {
+                if let Some(end) = ends.last_mut() {
+                    *end = place + 1;
                 }
-                current = Some(person);
-                support = 0;
-            }
-            for (aggregate, how) in adding.iter().enumerate() {
-                if row >> aggregate & 1 == 0 {
-                    continue;
-                }
-                let bits = |column: usize| values.get(column).and_then(|v| v.get(place as usize)).copied();
-                let (term, shown) = match how {
-                    Adding::Rows | Adding::Persons => (1, None),
-                    Adding::Integers(column) => {
-                        let number = bits(*column).ok_or(OutOfRange)?.cast_signed();
-                        (i128::from(number), Some(number as f64))
-                    }
-                    Adding::Floats(column) => {
-                        let number = f64::from_bits(bits(*column).ok_or(OutOfRange)?);
-                        (fraction(number)?, Some(number))
-                    }
-                };
-                // A zero adds nothing: under CASE or FILTER it is neutral, and whoever has
-                // only zeros does not support a sum.
-                let neutral = shown.is_some_and(|number| number == 0.0);
-                if !neutral {
-                    support |= 1 << aggregate;
-                }
-                if let Some(total) = totals.get_mut(aggregate) {
-                    *total = add(*total, term)?;
-                }
-                if let Some(facts) = merged.facts.get_mut(aggregate) {
-                    facts.carrying += 1;
-                    facts.range = widen(facts.range, shown.map(|number| (number, number)));
-                }
+            } else {
+                merged.persons.push(person);
+                ends.push(place + 1);
             }
         }
-        if let Some(done) = current {
-            merged.close(done, support, &mut totals);
+        merged.support = vec![0; merged.persons.len()];
+        for (aggregate, how) in shape.adding.iter().enumerate() {
+            merged.add_aggregate(aggregate, *how, rows, stride, &order, &ends)?;
         }
         Ok(merged)
+    }
+
+    /// Each person's total of one aggregate.
+    fn add_aggregate(
+        &mut self,
+        aggregate: usize,
+        how: Adding,
+        rows: &[u64],
+        stride: usize,
+        order: &[u64],
+        ends: &[usize],
+    ) -> Result<(), OutOfRange> {
+        let mut totals = Vec::with_capacity(self.persons.len());
+        let mut facts = Facts::default();
+        let mut start = 0usize;
+        for (&end, support) in ends.iter().zip(&mut self.support) {
+            let (mut total, mut supports) = (0i128, false);
+            for entry in order.get(start..end).unwrap_or_default() {
+                let at = (entry & 0xFFFF_FFFF) as usize * stride;
+                if rows.get(at).is_none_or(|row| row >> aggregate & 1 == 0) {
+                    continue;
+                }
+                let bits = |column: usize| rows.get(at + 1 + column).copied().ok_or(OutOfRange);
+                facts.carrying += 1;
+                // A zero adds nothing: under CASE or FILTER it is neutral, and whoever has
+                // only zeros does not support a sum.
+                match how {
+                    Adding::Rows | Adding::Persons => {
+                        supports = true;
+                        total += 1;
+                    }
+                    Adding::Integers(column) => {
+                        let number = bits(column)?.cast_signed();
+                        supports |= number != 0;
+                        total = add(total, i128::from(number))?;
+                        facts.widen(number as f64);
+                    }
+                    Adding::Floats(column) => {
+                        let number = f64::from_bits(bits(column)?);
+                        supports |= number != 0.0;
+                        total = add(total, fraction(number)?)?;
+                        facts.widen(number);
+                    }
+                }
+            }
+            *support |= u32::from(supports) << aggregate;
+            totals.push(total);
+            start = end;
+        }
+        self.totals.push(totals);
+        self.facts.push(facts);
+        Ok(())
     }
 
     fn close(&mut self, person: u32, support: u32, totals: &mut [i128]) {
@@ -269,18 +291,18 @@ impl Merged {
     }
 
     /// Joins two merged runs.
-    fn join(self, other: Self, adding: &[Adding]) -> Result<Self, OutOfRange> {
+    fn join(self, other: Self, shape: &RowShape) -> Result<Self, OutOfRange> {
         if self.persons.is_empty() {
             return Ok(other);
         }
         let mut joined = Self {
-            totals: vec![Vec::new(); adding.len()],
+            totals: vec![Vec::new(); shape.adding.len()],
             rows: self.rows + other.rows,
             facts: self.facts.iter().zip(&other.facts).map(|(one, two)| one.join(*two)).collect(),
             ..Self::default()
         };
         let (mut left, mut right) = (0usize, 0usize);
-        let mut totals = vec![0i128; adding.len()];
+        let mut totals = vec![0i128; shape.adding.len()];
         loop {
             let person = match (self.persons.get(left), other.persons.get(right)) {
                 (None, None) => return Ok(joined),
@@ -315,54 +337,46 @@ impl Merged {
 }
 
 impl Facts {
-    fn join(self, other: Self) -> Self {
-        Self { carrying: self.carrying + other.carrying, range: widen(self.range, other.range) }
+    fn widen(&mut self, number: f64) {
+        let (least, greatest) = self.range.unwrap_or((number, number));
+        self.range = Some((least.min(number), greatest.max(number)));
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        self.carrying += other.carrying;
+        for end in other.range.iter().flat_map(|(least, greatest)| [*least, *greatest]) {
+            self.widen(end);
+        }
+        self
     }
 }
 
-fn widen(one: Option<(f64, f64)>, other: Option<(f64, f64)>) -> Option<(f64, f64)> {
-    match (one, other) {
-        (Some((least, greatest)), Some((low, high))) => Some((least.min(low), greatest.max(high))),
-        (range, None) | (None, range) => range,
-    }
-}
-
-fn sorted_set(persons: impl Iterator<Item = u32>) -> RoaringBitmap {
-    // The persons come in ascending order; if they ever did not, inserting is still right.
-    let mut set = RoaringBitmap::new();
-    for person in persons {
-        set.insert(person);
-    }
-    set
-}
-
-/// Rows with their places, ordered by person. Within a person the order does not matter:
-/// sums are exact.
-fn by_person(rows: &[u64]) -> Vec<(u64, u32)> {
-    let mut order: Vec<(u64, u32)> = rows.iter().copied().zip(0u32..).collect();
-    order.sort_unstable();
-    order
+/// Persons in ascending order as a set.
+fn sorted_set(persons: impl Iterator<Item = u32> + Clone) -> RoaringBitmap {
+    // Merging yields ascending persons; if it ever did not, inserting is still right.
+    RoaringBitmap::from_sorted_iter(persons.clone()).unwrap_or_else(|_| persons.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ADDING: [Adding; 3] = [Adding::Rows, Adding::Integers(0), Adding::Floats(1)];
+    fn shape() -> RowShape {
+        RowShape { adding: vec![Adding::Rows, Adding::Integers(0), Adding::Floats(1)], value_columns: 2 }
+    }
 
     fn buffer(rows: &[(u32, u32, i64, f64)]) -> CellBuffer {
         let mut buffer = CellBuffer::default();
         for &(person, carries, integer, float) in rows {
-            buffer.push(person, carries);
-            buffer.push_value(0, integer.cast_unsigned());
-            buffer.push_value(1, float.to_bits());
+            buffer.push(person, carries, [integer.cast_unsigned(), float.to_bits()].into_iter());
         }
         buffer
     }
 
+    #[expect(clippy::float_cmp, reason = "small whole numbers are exact")]
     #[test]
     fn a_person_with_many_rows_counts_once_and_contributes_one_total() {
-        let cell = buffer(&[(7, 0b111, 2, 0.5), (7, 0b111, 3, 0.5), (9, 0b111, -4, 1.0)]).finish(&ADDING).unwrap();
+        let cell = buffer(&[(7, 0b111, 2, 0.5), (7, 0b111, 3, 0.5), (9, 0b111, -4, 1.0)]).finish(&shape()).unwrap();
         assert_eq!(cell.persons.iter().collect::<Vec<_>>(), [7, 9]);
         assert_eq!(cell.rows, 3);
         let sum = &cell.aggregates[1];
@@ -374,7 +388,7 @@ mod tests {
 
     #[test]
     fn whoever_has_only_zeros_or_nulls_does_not_support_a_sum() {
-        let cell = buffer(&[(1, 0b111, 0, 1.0), (2, 0b001, 5, 1.0), (3, 0b111, 4, 1.0)]).finish(&ADDING).unwrap();
+        let cell = buffer(&[(1, 0b111, 0, 1.0), (2, 0b001, 5, 1.0), (3, 0b111, 4, 1.0)]).finish(&shape()).unwrap();
         assert_eq!(cell.persons.len(), 3);
         assert_eq!(cell.aggregates[1].support.as_ref().unwrap().iter().collect::<Vec<_>>(), [3]);
         assert_eq!(cell.aggregates[1].carrying, 2);
@@ -386,21 +400,21 @@ mod tests {
         let rows: Vec<(u32, u32, i64, f64)> = (0u32..500)
             .map(|n| (n * 7919 % 97, 0b111 & (n % 5 + 3), i64::from(n % 11) - 5, f64::from(n) / 7.0))
             .collect();
-        let whole = buffer(&rows).finish(&ADDING).unwrap();
+        let whole = buffer(&rows).finish(&shape()).unwrap();
         let mut first = buffer(&rows[..100]);
-        first.merge(&ADDING).unwrap();
+        first.merge(&shape()).unwrap();
         let mut second = buffer(&rows[100..300]);
-        second.merge(&ADDING).unwrap();
-        first.absorb(second, &ADDING).unwrap();
-        first.absorb(buffer(&rows[300..]), &ADDING).unwrap();
-        assert_eq!(format!("{whole:?}"), format!("{:?}", first.finish(&ADDING).unwrap()));
+        second.merge(&shape()).unwrap();
+        first.absorb(second, &shape()).unwrap();
+        first.absorb(buffer(&rows[300..]), &shape()).unwrap();
+        assert_eq!(format!("{whole:?}"), format!("{:?}", first.finish(&shape()).unwrap()));
     }
 
     #[test]
     fn rows_of_nobody_are_counted_apart() {
         let mut cell = buffer(&[(1, 0b111, 1, 1.0)]);
         cell.push_nobody(0b001, 3);
-        let cell = cell.finish(&ADDING).unwrap();
+        let cell = cell.finish(&shape()).unwrap();
         assert_eq!((cell.rows, cell.unattributed, cell.persons.len()), (2, 1, 1));
         assert_eq!(cell.aggregates[0].carrying, 2);
         assert_eq!(cell.aggregates[1].carrying, 1);
@@ -408,6 +422,6 @@ mod tests {
 
     #[test]
     fn a_number_that_is_not_finite_ends_the_query() {
-        assert_eq!(buffer(&[(1, 0b111, 1, f64::NAN)]).finish(&ADDING).unwrap_err(), OutOfRange);
+        assert_eq!(buffer(&[(1, 0b111, 1, f64::NAN)]).finish(&shape()).unwrap_err(), OutOfRange);
     }
 }

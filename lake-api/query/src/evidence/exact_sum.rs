@@ -25,6 +25,15 @@ pub(crate) enum Scale {
 
 /// A floating-point term as a multiple of 2⁻⁶⁴.
 pub(crate) fn fraction(value: f64) -> Result<i128, OutOfRange> {
+    // IEEE 754: value = ± mantissa · 2^(exponent - 52). From 2⁻¹² to 2⁶² every bit of the
+    // mantissa is a multiple of 2⁻⁶⁴, and shifting is all there is to do.
+    let bits = value.to_bits();
+    let exponent = (bits >> 52 & 0x7FF) as i32 - 1023;
+    if (-12..62).contains(&exponent) {
+        let mantissa = i128::from(bits & 0x000F_FFFF_FFFF_FFFF | 0x0010_0000_0000_0000);
+        let size = mantissa << (exponent + 12);
+        return Ok(if value < 0.0 { -size } else { size });
+    }
     let scaled = value * 2f64.powi(FRACTION_BITS);
     // 2^126: two such terms still have a sum. NaN fails every comparison.
     if scaled.abs() < 2f64.powi(126) {
@@ -70,6 +79,25 @@ mod tests {
     #[test]
     fn a_large_and_a_small_term_do_not_swallow_each_other() {
         assert!((value(total(&[1e15, 0.1, -1e15]), Scale::Fraction) - 0.1).abs() < 1e-15);
+    }
+
+    /// The definition without the shortcut.
+    #[expect(clippy::cast_possible_truncation, reason = "callers stay in range")]
+    fn defined(value: f64) -> i128 {
+        (value * 2f64.powi(FRACTION_BITS)).round_ties_even() as i128
+    }
+
+    #[test]
+    fn both_ways_to_a_fraction_agree_where_they_meet() {
+        for exponent in -80..62 {
+            for mantissa in [1.0, 1.5, 1.999_999_999_999_999_8, 1.0 + f64::EPSILON] {
+                let value = mantissa * 2f64.powi(exponent);
+                assert_eq!(fraction(value), Ok(defined(value)), "{value}");
+                assert_eq!(fraction(-value), Ok(defined(-value)), "-{value}");
+            }
+        }
+        assert_eq!(fraction(0.0), Ok(0));
+        assert_eq!(fraction(-0.0), Ok(0));
     }
 
     proptest! {

@@ -20,6 +20,7 @@ mod cell_buffer;
 mod collect;
 mod exact_sum;
 mod key_values;
+mod person_order;
 
 pub(crate) use accumulate::AccumulateError;
 pub(crate) use collect::{Bounds, collect};

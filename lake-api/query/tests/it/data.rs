@@ -20,11 +20,11 @@ use oscar_vetting::{AggregateKind, Evidence, KeyValue, VettedRow, VettedTable, V
 use crate::fixture::{catalog, name, table_ref};
 
 /// Persons in the fixture.
-pub const PERSONS: i64 = 400;
+pub(crate) const PERSONS: i64 = 400;
 
 /// Regions 1 to 3 are visible; region 9 is hidden by the permit's row filter, and its rows
 /// are poisonous: ages of zero and text that is no number.
-pub const HIDDEN_REGION: i64 = 9;
+pub(crate) const HIDDEN_REGION: i64 = 9;
 
 /// A small deterministic generator (64-bit mix).
 fn mix(seed: i64) -> i64 {
@@ -138,7 +138,7 @@ fn table(rows: &RecordBatch) -> Arc<dyn TableProvider> {
 }
 
 /// The tables as the lake holds them: every row, every column, the hidden one included.
-pub fn stored() -> BTreeMap<TableRef, Arc<dyn TableProvider>> {
+pub(crate) fn stored() -> BTreeMap<TableRef, Arc<dyn TableProvider>> {
     BTreeMap::from([
         (table_ref("population.resident"), table(&residents(|_| true))),
         (table_ref("contacts.contact"), table(&contacts())),
@@ -147,7 +147,7 @@ pub fn stored() -> BTreeMap<TableRef, Arc<dyn TableProvider>> {
 }
 
 /// The catalogue with the row filter `region in (1, 2, 3)` on residents.
-pub fn filtered_catalog() -> PermittedCatalog {
+pub(crate) fn filtered_catalog() -> PermittedCatalog {
     let mut catalog = catalog();
     let condition = Condition {
         column: name("region"),
@@ -162,7 +162,7 @@ pub fn filtered_catalog() -> PermittedCatalog {
 
 /// A bare engine over copies that hold only what the permit shows. With `person` the
 /// hidden column is there too, for oracles.
-pub fn bare_engine(person: bool) -> SessionContext {
+pub(crate) fn bare_engine(person: bool) -> SessionContext {
     let context = SessionContext::new();
     let shown = |rows: RecordBatch| {
         let columns: Vec<usize> = (0..rows.num_columns())
@@ -185,7 +185,7 @@ pub fn bare_engine(person: bool) -> SessionContext {
 }
 
 /// The evidence of a statement under the filtered catalogue.
-pub async fn evidence(sql: &str) -> Result<(CheckedQuery, Evidence), QueryError> {
+pub(crate) async fn evidence(sql: &str) -> Result<(CheckedQuery, Evidence), QueryError> {
     let catalog = filtered_catalog();
     let query = check(sql, &catalog).unwrap_or_else(|refusal| panic!("{refusal}: {sql}"));
     let versions = PinnedVersions(stored().keys().map(|table| (table.clone(), 1)).collect());
@@ -195,7 +195,7 @@ pub async fn evidence(sql: &str) -> Result<(CheckedQuery, Evidence), QueryError>
 }
 
 /// What vetting would hand back if it neither hid nor rounded anything.
-pub fn unvetted(evidence: &Evidence) -> VettedTable {
+pub(crate) fn unvetted(evidence: &Evidence) -> VettedTable {
     let value = |kind: AggregateKind, found: &oscar_vetting::AggregateEvidence| match kind {
         AggregateKind::Sum if found.non_null_rows > 0 => Some(VettedValue::Decimal(found.value.into())),
         AggregateKind::Avg if found.non_null_rows > 0 => {

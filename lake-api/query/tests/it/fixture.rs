@@ -7,15 +7,15 @@ use oscar_permit::{
 };
 use oscar_query::{PermittedCatalog, PermittedTable};
 
-pub fn name(text: &str) -> ColumnName {
+pub(crate) fn name(text: &str) -> ColumnName {
     ColumnName::new(text).unwrap()
 }
 
-pub fn table_ref(text: &str) -> TableRef {
+pub(crate) fn table_ref(text: &str) -> TableRef {
     TableRef::try_from(text.to_owned()).unwrap()
 }
 
-pub fn column(text: &str, logical_type: LogicalType) -> ColumnContract {
+pub(crate) fn column(text: &str, logical_type: LogicalType) -> ColumnContract {
     ColumnContract {
         name: name(text),
         logical_type,
@@ -27,7 +27,7 @@ pub fn column(text: &str, logical_type: LogicalType) -> ColumnContract {
     }
 }
 
-pub fn contract(kind: TableKind, columns: Vec<ColumnContract>) -> TableContract {
+pub(crate) fn contract(kind: TableKind, columns: Vec<ColumnContract>) -> TableContract {
     TableContract {
         title: String::new(),
         description: String::new(),
@@ -38,18 +38,18 @@ pub fn contract(kind: TableKind, columns: Vec<ColumnContract>) -> TableContract 
     }
 }
 
-pub fn persons() -> TableKind {
+pub(crate) fn persons() -> TableKind {
     TableKind::Persons { person_key: name("person_id"), second_units: Vec::new() }
 }
 
-pub fn permitted(contract: TableContract) -> PermittedTable {
+pub(crate) fn permitted(contract: TableContract) -> PermittedTable {
     let columns = contract.columns.iter().map(|column| column.name.clone()).collect();
     PermittedTable { contract, columns, row_filter: RowFilter::default() }
 }
 
 /// `population.resident`, `contacts.contact`, `contacts.region` (reference), and a column
 /// `resident.salary` that the permit does not allow.
-pub fn catalog() -> PermittedCatalog {
+pub(crate) fn catalog() -> PermittedCatalog {
     let mut sex = column("sex", LogicalType::String);
     let codes = [("f", "female"), ("m", "male")];
     sex.codes =

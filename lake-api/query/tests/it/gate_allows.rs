@@ -5,7 +5,7 @@ use oscar_query::{CheckedQuery, OutputRole, ReviewFlag, check};
 
 use crate::fixture::catalog;
 
-pub const CORPUS: &[&str] = &[
+pub(crate) const CORPUS: &[&str] = &[
     "SELECT count(*) FROM resident",
     "SELECT count(*) AS n FROM population.resident",
     "select REGION, COUNT(*) as n from Resident group by region",

@@ -1,5 +1,12 @@
 //! Tests of the guarded engine, one binary.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a helper of a test fails the test by panicking, as the test itself does"
+)]
+
 mod data;
 mod evidence_persons;
 mod finish_output;
