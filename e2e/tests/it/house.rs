@@ -82,7 +82,7 @@ fn cargo_deny() -> Option<PathBuf> {
 fn licences_and_sources_are_allowed_and_no_dependency_is_banned() {
     if let Some(deny) = cargo_deny() {
         let arguments =
-            ["check", "--config", ".cargo/deny.toml", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+            ["--config", ".cargo/deny.toml", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
         assert_clean("cargo deny check", &run(deny, &arguments));
     }
 }
@@ -90,7 +90,7 @@ fn licences_and_sources_are_allowed_and_no_dependency_is_banned() {
 #[test]
 fn no_dependency_has_a_known_vulnerability_where_the_database_can_be_fetched() {
     let Some(deny) = cargo_deny() else { return };
-    let output = run(deny, &["check", "--config", ".cargo/deny.toml", "--hide-inclusion-graph", "advisories"]);
+    let output = run(deny, &["--config", ".cargo/deny.toml", "check", "--hide-inclusion-graph", "advisories"]);
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() && said.contains("failed to fetch advisory database") {
         println!("SKIPPED: the advisory database cannot be fetched on this machine");
