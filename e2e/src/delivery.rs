@@ -117,8 +117,9 @@ fn descriptor(csv: &str, rows: usize) -> serde_json::Value {
             "dialect": {"delimiter": ";"},
             "schema": {"fields": [
                 {"name": "cpr", "type": "string", "constraints": {"required": true}, "oscar": {"name": "person_id"}},
-                {"name": "region", "type": "string", "description": "Region of residence"},
-                {"name": "sex", "type": "string"},
+                {"name": "region", "type": "string", "description": "Region of residence",
+                 "constraints": {"required": true}},
+                {"name": "sex", "type": "string", "constraints": {"required": true}},
                 {"name": "kontaktdato", "type": "date", "oscar": {"name": "contact_date"}},
             ]},
             "oscar": {"table": "contact", "kind": "persons", "personKey": "cpr", "personKeyKind": "cpr", "rows": rows,

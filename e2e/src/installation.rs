@@ -254,14 +254,15 @@ impl Served<'_> {
             .output()?)
     }
 
-    /// Runs `oscar` with JSON output and reads it; any other end than success is an error.
+    /// Runs `oscar` with JSON output and reads it. A release that is refused (3) or still being
+    /// decided (7) is an answer; any other end than success is an error.
     ///
     /// # Errors
     /// With what the program said.
     pub fn ask(&self, user: &str, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
         let output = self.oscar(user, &[arguments, &["--output", "json"]].concat())?;
         ensure!(
-            output.status.success(),
+            matches!(output.status.code(), Some(0 | 3 | 7)),
             "oscar {}: {}{}",
             arguments.join(" "),
             String::from_utf8_lossy(&output.stdout),

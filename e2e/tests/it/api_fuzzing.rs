@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use oscar_e2e::{Delivery, Installation};
+use oscar_e2e::{Delivery, Installation, workspace_root};
 use oscar_peers::{OidcProvider, required_in_ci, schemathesis};
 
 #[test]
@@ -16,8 +16,10 @@ fn generated_requests_of_every_role_get_only_documented_answers() {
     for user in ["alice", "dave", "erin"] {
         served.log_in(&provider, user).unwrap_or_else(|error| panic!("{user}: {error:#}"));
         let output = Command::new(&schemathesis)
+            .arg("--config-file")
+            .arg(workspace_root().join("e2e/schemathesis.toml"))
             .args(["run", &format!("{}/v1/openapi.json", served.url), "--checks", "all", "--max-examples", "12"])
-            .args(["--seed", "1", "--workers", "2", "--no-color", "--generation-database", "none"])
+            .args(["--seed", "1", "--workers", "1", "--no-color", "--generation-database", "none"])
             .args(["--header", &format!("Authorization: Bearer {}", served.token(user).unwrap())])
             .current_dir(installation.folder())
             .output()

@@ -15,7 +15,7 @@ fn submit(served: &Served<'_>, key: &str) -> String {
 }
 
 fn settled(served: &Served<'_>, id: &str) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let release = served.ask("alice", &["release", "show", id]).unwrap_or_else(|error| panic!("{error:#}"));
         if release["state"] != "VETTING" {
