@@ -15,6 +15,8 @@ use crate::server::rejection::Rejection;
 
 const DEFAULT_PAGE: u64 = 50;
 const MAX_PAGE: u64 = 200;
+/// The largest whole number that every JSON reader keeps exactly (RFC 8259, section 6).
+const MAX_SEQUENCE: u64 = 9_007_199_254_740_991;
 
 /// Which part of the journal.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -52,6 +54,9 @@ pub(crate) async fn read(
         return Err(Rejection::bad_request("query-parameter", "The parameter limit must be 1 to 200."));
     }
     let after = after.unwrap_or(0);
+    if after > MAX_SEQUENCE {
+        return Err(Rejection::bad_request("query-parameter", "The parameter after is no number of a record."));
+    }
     let journal = &app.platform.journal;
     let records = journal.records(after, limit).await.map_err(|error| {
         tracing::error!(%error, "the journal cannot be read");
