@@ -42,7 +42,7 @@ fn main_job(installation: &Installation, provider: &OidcProvider) {
     assert_eq!(state(&first), "IN_REVIEW", "a first release is reviewed: {first}");
     approve(&served, &first);
     let id = first["id"].as_str().unwrap();
-    let released = served.ask("alice", &["release", "show", id]).unwrap();
+    let released = served.ask("alice", &["release", "show", id, "--wait"]).unwrap();
     assert_eq!(state(&released), "RELEASED", "{released}");
 
     let table = verified(installation, &served, id);

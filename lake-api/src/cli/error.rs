@@ -108,7 +108,7 @@ impl CliError {
             Self::Client(error) => error.remedy(),
             Self::NotReleased(release) => Some(release.next.clone()),
             Self::LoginNeeded => Some("run 'oscar login', or set OSCAR_TOKEN".into()),
-            Self::Pending(release) => Some(format!("ask again with 'oscar release show {}'", release.id)),
+            Self::Pending(release) => Some(format!("ask again with 'oscar release show {} --wait'", release.id)),
             Self::Verification(_) => {
                 Some("do not use the file; fetch it again, and ask the data holder if it stays so".into())
             }

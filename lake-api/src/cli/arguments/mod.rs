@@ -14,7 +14,8 @@ use super::exit;
 pub use self::global::{Format, Global};
 pub use self::offline::{AuditArguments, AuditCommand, DemoArguments, IntakeArguments, VerifyArguments};
 pub use self::release::{
-    ContentFormatArgument, ReleaseCommand, ReviewArguments, SubmitArguments, VoteArguments, VoteDecisionArgument,
+    ContentFormatArgument, GetArguments, ReleaseCommand, ReviewArguments, SubmitArguments, VoteArguments,
+    VoteDecisionArgument,
 };
 
 /// Everything `oscar` understands.

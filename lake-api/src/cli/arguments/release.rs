@@ -19,27 +19,18 @@ pub enum ReleaseCommand {
         limit: u32,
     },
     /// One release: state, rules that spoke, what happens next
-    #[command(after_help = "Examples:\n  oscar release show rel-0198…\n  oscar release show rel-0198… --output json")]
+    #[command(
+        after_help = "Examples:\n  oscar release show rel-0198…\n  oscar release show rel-0198… --wait --output json"
+    )]
     Show {
         /// The release
         id: String,
+        /// Wait while the release waits for the platform (vetting, publication)
+        #[arg(long)]
+        wait: bool,
     },
     /// Fetch a released result, or its receipt
-    #[command(after_help = "Examples:\n  oscar release get rel-0198…\n  \
-        oscar release get rel-0198… --format parquet --to table.parquet --receipt receipt.json")]
-    Get {
-        /// The release
-        id: String,
-        /// The format of the result
-        #[arg(long, value_enum, default_value_t = ContentFormatArgument::Csv)]
-        format: ContentFormatArgument,
-        /// Write the result here instead of to standard output
-        #[arg(long, value_name = "FILE")]
-        to: Option<PathBuf>,
-        /// Also write the signed receipt here
-        #[arg(long, value_name = "FILE")]
-        receipt: Option<PathBuf>,
-    },
+    Get(GetArguments),
     /// Take your own request back before it is published
     #[command(after_help = "Example:\n  oscar release withdraw rel-0198… --reason 'wrong year'")]
     Withdraw {
@@ -78,7 +69,28 @@ pub struct SubmitArguments {
     /// Makes a repeated request the same request
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
-    /// Wait until vetting has answered
+    /// Wait while the release waits for the platform (vetting, publication)
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// What to fetch.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  oscar release get rel-0198…\n  \
+    oscar release get rel-0198… --format parquet --to table.parquet --receipt receipt.json")]
+pub struct GetArguments {
+    /// The release
+    pub id: String,
+    /// The format of the result
+    #[arg(long, value_enum, default_value_t = ContentFormatArgument::Csv)]
+    pub format: ContentFormatArgument,
+    /// Write the result here instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// Also write the signed receipt here
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    /// Wait while the release waits for the platform (vetting, publication)
     #[arg(long)]
     pub wait: bool,
 }

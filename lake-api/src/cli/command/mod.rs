@@ -55,10 +55,8 @@ async fn release(command: ReleaseCommand, session: &Session, output: &mut Output
     match command {
         ReleaseCommand::Submit(submit) => release::submit(session, &submit, output).await,
         ReleaseCommand::List { limit } => release::list(session, limit, output).await,
-        ReleaseCommand::Show { id } => release::show(session, &id, output).await,
-        ReleaseCommand::Get { id, format, to, receipt } => {
-            release::get(session, &id, format, to.as_deref(), receipt.as_deref(), output).await
-        }
+        ReleaseCommand::Show { id, wait } => release::show(session, &id, wait, output).await,
+        ReleaseCommand::Get(arguments) => release::get(session, &arguments, output).await,
         ReleaseCommand::Withdraw { id, reason } => release::withdraw(session, &id, reason, output).await,
         ReleaseCommand::Review(arguments) => review::pack(session, &arguments.id, output).await,
         ReleaseCommand::Vote(vote) => review::vote(session, &vote, output).await,

@@ -1,10 +1,8 @@
 //! `oscar release …` for the one who asks.
 
-use std::path::Path;
-
 use super::{LOOK_AGAIN, statement};
 use crate::api::release::{ContentFormat, Release, ReleaseRequest, ReleaseState, WithdrawRequest};
-use crate::cli::arguments::{ContentFormatArgument, SubmitArguments};
+use crate::cli::arguments::{ContentFormatArgument, GetArguments, SubmitArguments};
 use crate::cli::exit::Exit;
 use crate::cli::output::Sheet;
 use crate::cli::release_state::state_name;
@@ -25,14 +23,27 @@ pub(super) async fn submit(
     };
     let key = arguments.idempotency_key.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let mut release = session.client.submit(&request, &key).await?;
-    while arguments.wait
-        && matches!(release.state, ReleaseState::Draft | ReleaseState::Vetting | ReleaseState::Approved)
-    {
-        tokio::time::sleep(LOOK_AGAIN).await;
-        release = session.client.release(&release.id).await?;
+    if arguments.wait {
+        release = settled(session, release).await?;
     }
     output.show(&release, card)?;
     outcome(release)
+}
+
+/// The release once nothing about it waits for the platform: it is decided, published, or
+/// waits for people.
+async fn settled(session: &Session, mut release: Release) -> Result<Release, CliError> {
+    while matches!(release.state, ReleaseState::Draft | ReleaseState::Vetting | ReleaseState::Approved) {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        release = session.client.release(&release.id).await?;
+    }
+    Ok(release)
+}
+
+/// The release as it is now, or, with `wait`, once it no longer waits for the platform.
+async fn present(session: &Session, id: &str, wait: bool) -> Result<Release, CliError> {
+    let release = session.client.release(id).await?;
+    if wait { settled(session, release).await } else { Ok(release) }
 }
 
 /// The newest releases, page after page until there are enough.
@@ -67,22 +78,16 @@ pub(super) async fn list(session: &Session, limit: u32, output: &mut Output) -> 
 }
 
 /// One release.
-pub(super) async fn show(session: &Session, id: &str, output: &mut Output) -> Result<Exit, CliError> {
-    let release = session.client.release(id).await?;
+pub(super) async fn show(session: &Session, id: &str, wait: bool, output: &mut Output) -> Result<Exit, CliError> {
+    let release = present(session, id, wait).await?;
     output.show(&release, card)?;
     Ok(Exit::Ok)
 }
 
 /// Fetches content and receipt.
-pub(super) async fn get(
-    session: &Session,
-    id: &str,
-    format: ContentFormatArgument,
-    to: Option<&Path>,
-    receipt: Option<&Path>,
-    output: &mut Output,
-) -> Result<Exit, CliError> {
-    let release = session.client.release(id).await?;
+pub(super) async fn get(session: &Session, arguments: &GetArguments, output: &mut Output) -> Result<Exit, CliError> {
+    let GetArguments { id, format, to, receipt, wait } = arguments;
+    let release = present(session, id, *wait).await?;
     if release.state != ReleaseState::Released {
         return outcome(release);
     }
