@@ -1,0 +1,122 @@
+//! The intake run of an `Extract`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use oscar_crds::Delivery;
+use oscar_permit::{DatasetName, PermitId};
+
+use crate::compute::Resources;
+use crate::config_map::{CONFIG, PERMITS, PROFILES};
+use crate::names::{EXTRACT_LABEL, Role, Zone, labels};
+use crate::pod::{Mount, Pod};
+use crate::secret::KEYS;
+use crate::service_config::{CONFIG_DIR, KEYS_DIR, PERMITS_DIR, PROFILES_DIR};
+use crate::tenant_plan::TenantPlan;
+
+const ZONE: Zone = Zone::Intake;
+
+/// A run that broke is tried again so often; a package that was refused is not.
+const RETRIES: i32 = 3;
+/// Longest time of a run: a day.
+const DEADLINE_SECONDS: i64 = 86_400;
+/// Ended runs stay an hour for whoever looks at their logs.
+const KEPT_SECONDS: i32 = 3_600;
+
+/// What a run takes in.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'r> {
+    /// The name of the `Extract`.
+    pub extract: &'r str,
+    /// Tells the runs of one extract apart.
+    pub attempt: &'r str,
+    /// Where the package is.
+    pub delivery: &'r Delivery,
+    /// The permit's reference number.
+    pub permit: &'r PermitId,
+    /// The dataset that the package must be of.
+    pub dataset: &'r DatasetName,
+}
+
+/// The Job of a run.
+#[must_use]
+pub fn extract_job(plan: &TenantPlan, run: Run<'_>) -> Job {
+    let Run { extract, attempt, delivery, permit, dataset } = run;
+    let Delivery { folder, descriptor, digest } = delivery;
+    let mut args = vec![
+        "intake".to_owned(),
+        "--config".to_owned(),
+        format!("{CONFIG_DIR}/serve.yaml"),
+        "--landing".to_owned(),
+        format!("{folder}/{descriptor}"),
+        "--permit".to_owned(),
+        format!("{PERMITS_DIR}/{permit}.json"),
+        "--dataset".to_owned(),
+        dataset.to_string(),
+        "--report".to_owned(),
+        "/dev/termination-log".to_owned(),
+    ];
+    if let Some(digest) = digest {
+        args.extend(["--digest".to_owned(), digest.clone()]);
+    }
+    let pod = Pod {
+        plan,
+        zone: ZONE,
+        role: Role::Intake,
+        annotations: BTreeMap::new(),
+        container: Container {
+            name: "intake".to_owned(),
+            args: Some(args),
+            resources: Some(Resources::of(plan.compute, ZONE, &plan.installation.scratch).requirements()),
+            ..Container::default()
+        },
+        mounts: vec![
+            Mount::ConfigMap(CONFIG, CONFIG_DIR),
+            Mount::ConfigMap(PERMITS, PERMITS_DIR),
+            Mount::ConfigMap(PROFILES, PROFILES_DIR),
+            Mount::Secret(KEYS, KEYS_DIR),
+        ],
+        scratch: true,
+        restart: "Never",
+        grace_seconds: 30,
+    };
+    let mut labels = labels(&plan.name, ZONE);
+    labels.insert(EXTRACT_LABEL.to_owned(), extract.to_owned());
+    Job {
+        metadata: ObjectMeta {
+            name: Some(format!("extract-{extract}-{attempt}")),
+            namespace: Some(ZONE.namespace(&plan.name)),
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            backoff_limit: Some(RETRIES),
+            pod_failure_policy: Some(refused_is_final()),
+            active_deadline_seconds: Some(DEADLINE_SECONDS),
+            ttl_seconds_after_finished: Some(KEPT_SECONDS),
+            template: pod.template(),
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
+
+/// Exit code of `lake-api intake` for a package that was refused: trying again would not help.
+const EXIT_REFUSED: i32 = 3;
+
+fn refused_is_final() -> k8s_openapi::api::batch::v1::PodFailurePolicy {
+    use k8s_openapi::api::batch::v1::{PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule};
+    PodFailurePolicy {
+        rules: vec![PodFailurePolicyRule {
+            action: "FailJob".to_owned(),
+            on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                container_name: Some("intake".to_owned()),
+                operator: "In".to_owned(),
+                values: vec![EXIT_REFUSED],
+            }),
+            on_pod_conditions: None,
+        }],
+    }
+}

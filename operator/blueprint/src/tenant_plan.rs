@@ -1,0 +1,130 @@
+//! Everything that a tenant's objects follow from, validated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use oscar_crds::ComputeSize;
+use oscar_permit::{DataPermit, TenantName};
+
+use crate::installation::Installation;
+
+/// A validated tenant with all that its objects need. The same plan makes the same objects.
+#[derive(Debug, Clone)]
+pub struct TenantPlan {
+    /// The installation's settings.
+    pub installation: Arc<Installation>,
+    /// The tenant.
+    pub name: TenantName,
+    /// The UID of its `Tenant`.
+    pub uid: String,
+    /// Its size.
+    pub compute: ComputeSize,
+    /// Whether it is to run.
+    pub running: Running,
+    /// Whether the gateway may reach it.
+    pub gateway: GatewayAccess,
+    /// Its bucket.
+    pub bucket: String,
+    /// How much the bucket may hold, in bytes.
+    pub quota_bytes: u64,
+    /// Its token issuers.
+    pub issuers: Vec<Issuer>,
+    /// Its permits, whether or not they are in force now: the lake-api looks at the clock itself.
+    pub permits: Vec<DataPermit>,
+    /// Its secrets; `None` until the storage is ready: then nothing runs yet.
+    pub secrets: Option<Secrets>,
+    /// Other tenants, whose doors the probes try.
+    pub neighbours: Vec<Neighbour>,
+    /// Its own intake zone's and workspace's services, as the probes of the other zone try them.
+    pub own_lake_api: Option<SocketAddr>,
+}
+
+/// Whether a tenant is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    /// Yes.
+    Yes,
+    /// Its spec says `suspend`.
+    Suspended,
+}
+
+/// Whether the gateway may reach the lake-api.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatewayAccess {
+    /// The isolation of the present plan was measured and held.
+    Open,
+    /// It was not measured, did not hold, or the tenant is suspended.
+    Withdrawn,
+}
+
+/// An identity provider with the keys that the operator has fetched from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    /// The issuer identifier.
+    pub issuer: String,
+    /// The audience of tokens.
+    pub audience: String,
+    /// The clients whose tokens count.
+    pub authorized_parties: Vec<String>,
+    /// Its JWKS; `None` until it was fetched once: then the lake-api is not ready.
+    pub jwks: Option<String>,
+}
+
+/// What must not be seen. Its debug form shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// The workspace's key files (`journal.key`, `ledger.key`, `draw.key`): 64 hexadecimal digits each.
+    pub workspace_keys: BTreeMap<String, String>,
+    /// The intake's key files (`journal.key`, `pseudonyms.key`, `person-index.key`).
+    pub intake_keys: BTreeMap<String, String>,
+    /// The workspace's identity at the object store.
+    pub workspace_access: AccessKey,
+    /// The intake's identity at the object store.
+    pub intake_access: AccessKey,
+    /// The lake-api's certificate chain (PEM).
+    pub certificate: String,
+    /// Its private key (PEM).
+    pub certificate_key: String,
+}
+
+/// An identity at the object store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// The id.
+    pub id: String,
+    /// The secret.
+    pub secret: String,
+}
+
+/// Another tenant as the probes see it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Neighbour {
+    /// Its name.
+    pub name: TenantName,
+    /// Its lake-api's service address; `None` until it has one.
+    pub lake_api: Option<SocketAddr>,
+    /// Its bucket; `None` until it has one.
+    pub bucket: Option<String>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(hidden)")
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessKey(hidden)")
+    }
+}
+
+impl TenantPlan {
+    /// The datasets that its permits name.
+    #[must_use]
+    pub fn datasets(&self) -> BTreeSet<&str> {
+        self.permits.iter().flat_map(|permit| &permit.datasets).map(|grant| grant.dataset.as_str()).collect()
+    }
+}
