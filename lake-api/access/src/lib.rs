@@ -41,4 +41,5 @@ pub use permit_book::{
 };
 pub use token::{
     ConfigError, IssuerConfig, KeyError, KeyRefresh, SigningAlgorithm, TokenError, TokenVerifier, VerifiedToken,
+    fetch_jwks,
 };

@@ -15,6 +15,7 @@
 mod canonical;
 mod contract;
 mod digest;
+mod erasure;
 mod grant;
 mod id;
 mod identity;
@@ -22,6 +23,7 @@ mod permit;
 mod person_number;
 mod profile;
 mod row_filter;
+mod signature;
 mod value;
 
 pub use canonical::{CanonicalError, canonical_json};
@@ -30,6 +32,7 @@ pub use contract::{
     TableKind,
 };
 pub use digest::Sha256Digest;
+pub use erasure::{Erasure, ErasureCertificate, ErasureError};
 pub use grant::{Denial, Grant};
 pub use id::{ColumnName, DatasetName, IdError, PermitId, PersonIndex, ReleaseId, TableName, TableRef, TenantName};
 pub use identity::{Identity, Role};
@@ -37,6 +40,7 @@ pub use permit::{DataPermit, DatasetGrant, PermitError, PermitPerson, TableGrant
 pub use person_number::{PersonNumber, PersonNumberKind};
 pub use profile::{DisclosureProfile, Dominance, HARD_FLOOR, ProfileError, Quotas};
 pub use row_filter::{Condition, RowFilter, RowFilterError};
+pub use signature::{SignatureError, key_digest, sign_statement, verify_statement};
 pub use value::Value;
 
 /// Name of the hidden column that intake adds to every table of persons: a spoke-wide

@@ -16,7 +16,7 @@ pub(crate) const CONFIG: &str = "config";
 /// The tenant's permits.
 pub(crate) const PERMITS: &str = "permits";
 /// The issuers' keys.
-pub(crate) const JWKS: &str = "jwks";
+pub const JWKS: &str = "jwks";
 /// The disclosure profiles.
 pub(crate) const PROFILES: &str = "profiles";
 
@@ -38,12 +38,9 @@ pub(crate) fn files(plan: &TenantPlan, zone: Zone, probe: &ProbePlan) -> Result<
         permits.insert(format!("{}.json", permit.id), text(permit)?);
     }
     let jwks: BTreeMap<String, String> = match zone {
-        Zone::Workspace => plan
-            .issuers
-            .iter()
-            .enumerate()
-            .filter_map(|(number, issuer)| Some((jwks_file(number), issuer.jwks.clone()?)))
-            .collect(),
+        Zone::Workspace => {
+            plan.issuers.iter().filter_map(|issuer| Some((jwks_file(&issuer.issuer), issuer.jwks.clone()?))).collect()
+        }
         Zone::Intake => BTreeMap::new(),
     };
     let profiles = plan.installation.profiles.clone();

@@ -44,6 +44,7 @@ pub(crate) fn deployment(plan: &TenantPlan, at_start: Sha256Digest) -> Deploymen
         plan,
         zone: ZONE,
         role: Role::LakeApi,
+        labels: BTreeMap::new(),
         annotations: BTreeMap::from([("host.oscar-project.com/config".to_owned(), at_start.to_string())]),
         container: container(plan),
         mounts: vec![

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec};
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use oscar_crds::Delivery;
@@ -30,8 +30,6 @@ const KEPT_SECONDS: i32 = 3_600;
 pub struct Run<'r> {
     /// The name of the `Extract`.
     pub extract: &'r str,
-    /// Tells the runs of one extract apart.
-    pub attempt: &'r str,
     /// Where the package is.
     pub delivery: &'r Delivery,
     /// The permit's reference number.
@@ -40,35 +38,80 @@ pub struct Run<'r> {
     pub dataset: &'r DatasetName,
 }
 
+/// The name of an extract's `CronJob`.
+#[must_use]
+pub fn extract_cron_name(extract: &str) -> String {
+    format!("extract-{extract}")
+}
+
+/// The name of a run's Job.
+#[must_use]
+pub fn extract_job_name(extract: &str, attempt: &str) -> String {
+    format!("extract-{extract}-{attempt}")
+}
+
 /// The Job of a run.
 #[must_use]
-pub fn extract_job(plan: &TenantPlan, run: Run<'_>) -> Job {
-    let Run { extract, attempt, delivery, permit, dataset } = run;
-    let Delivery { folder, descriptor, digest } = delivery;
-    let mut args = vec![
-        "intake".to_owned(),
-        "--config".to_owned(),
-        format!("{CONFIG_DIR}/serve.yaml"),
-        "--landing".to_owned(),
-        format!("{folder}/{descriptor}"),
-        "--permit".to_owned(),
-        format!("{PERMITS_DIR}/{permit}.json"),
-        "--dataset".to_owned(),
-        dataset.to_string(),
-        "--report".to_owned(),
-        "/dev/termination-log".to_owned(),
-    ];
-    if let Some(digest) = digest {
-        args.extend(["--digest".to_owned(), digest.clone()]);
+pub fn extract_job(plan: &TenantPlan, run: Run<'_>, attempt: &str) -> Job {
+    Job {
+        metadata: metadata(plan, run.extract, extract_job_name(run.extract, attempt)),
+        spec: Some(job_spec(plan, run)),
+        ..Job::default()
     }
+}
+
+/// The runs of a schedule, in UTC; one at a time.
+#[must_use]
+pub fn extract_cron_job(plan: &TenantPlan, run: Run<'_>, schedule: &str) -> CronJob {
+    CronJob {
+        metadata: metadata(plan, run.extract, extract_cron_name(run.extract)),
+        spec: Some(CronJobSpec {
+            schedule: schedule.to_owned(),
+            time_zone: Some("Etc/UTC".to_owned()),
+            concurrency_policy: Some("Forbid".to_owned()),
+            starting_deadline_seconds: Some(3_600),
+            successful_jobs_history_limit: Some(1),
+            failed_jobs_history_limit: Some(1),
+            suspend: Some(false),
+            job_template: JobTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    name: None,
+                    namespace: None,
+                    ..metadata(plan, run.extract, String::new())
+                }),
+                spec: Some(job_spec(plan, run)),
+            },
+        }),
+        ..CronJob::default()
+    }
+}
+
+fn metadata(plan: &TenantPlan, extract: &str, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(ZONE.namespace(&plan.name)),
+        labels: Some(extract_labels(plan, extract)),
+        ..ObjectMeta::default()
+    }
+}
+
+fn extract_labels(plan: &TenantPlan, extract: &str) -> BTreeMap<String, String> {
+    let mut labels = labels(&plan.name, ZONE);
+    labels.insert(EXTRACT_LABEL.to_owned(), extract.to_owned());
+    labels
+}
+
+fn job_spec(plan: &TenantPlan, run: Run<'_>) -> JobSpec {
+    let Run { extract, delivery, permit, dataset } = run;
     let pod = Pod {
         plan,
         zone: ZONE,
         role: Role::Intake,
+        labels: BTreeMap::from([(EXTRACT_LABEL.to_owned(), extract.to_owned())]),
         annotations: BTreeMap::new(),
         container: Container {
             name: "intake".to_owned(),
-            args: Some(args),
+            args: Some(arguments(delivery, permit, dataset)),
             resources: Some(Resources::of(plan.compute, ZONE, &plan.installation.scratch).requirements()),
             ..Container::default()
         },
@@ -82,25 +125,35 @@ pub fn extract_job(plan: &TenantPlan, run: Run<'_>) -> Job {
         restart: "Never",
         grace_seconds: 30,
     };
-    let mut labels = labels(&plan.name, ZONE);
-    labels.insert(EXTRACT_LABEL.to_owned(), extract.to_owned());
-    Job {
-        metadata: ObjectMeta {
-            name: Some(format!("extract-{extract}-{attempt}")),
-            namespace: Some(ZONE.namespace(&plan.name)),
-            labels: Some(labels),
-            ..ObjectMeta::default()
-        },
-        spec: Some(JobSpec {
-            backoff_limit: Some(RETRIES),
-            pod_failure_policy: Some(refused_is_final()),
-            active_deadline_seconds: Some(DEADLINE_SECONDS),
-            ttl_seconds_after_finished: Some(KEPT_SECONDS),
-            template: pod.template(),
-            ..JobSpec::default()
-        }),
-        ..Job::default()
+    JobSpec {
+        backoff_limit: Some(RETRIES),
+        pod_failure_policy: Some(refused_is_final()),
+        active_deadline_seconds: Some(DEADLINE_SECONDS),
+        ttl_seconds_after_finished: Some(KEPT_SECONDS),
+        template: pod.template(),
+        ..JobSpec::default()
     }
+}
+
+fn arguments(delivery: &Delivery, permit: &PermitId, dataset: &DatasetName) -> Vec<String> {
+    let Delivery { folder, descriptor, digest } = delivery;
+    let mut arguments = vec![
+        "intake".to_owned(),
+        "--config".to_owned(),
+        format!("{CONFIG_DIR}/serve.yaml"),
+        "--landing".to_owned(),
+        format!("{folder}/{descriptor}"),
+        "--permit".to_owned(),
+        format!("{PERMITS_DIR}/..data/{permit}.json"),
+        "--dataset".to_owned(),
+        dataset.to_string(),
+        "--report".to_owned(),
+        "/dev/termination-log".to_owned(),
+    ];
+    if let Some(digest) = digest {
+        arguments.extend(["--digest".to_owned(), digest.clone()]);
+    }
+    arguments
 }
 
 /// Exit code of `lake-api intake` for a package that was refused: trying again would not help.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvFromSource, EnvVar, EphemeralVolumeSource,
-    HostAlias, LocalObjectReference, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, PodDNSConfig,
-    PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile, SecretEnvSource, SecretVolumeSource, SecurityContext,
-    Volume, VolumeMount, VolumeResourceRequirements,
+    Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, EphemeralVolumeSource, HostAlias,
+    LocalObjectReference, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, PodDNSConfig, PodSecurityContext,
+    PodSpec, PodTemplateSpec, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::names::{Role, Zone, pod_labels};
 use crate::secret::STORAGE;
 use crate::service_account::account;
-use crate::service_config::SCRATCH_DIR;
+use crate::service_config::{SCRATCH_DIR, STORAGE_DIR};
 use crate::tenant_plan::TenantPlan;
 
 /// The user of every process: `nonroot` of common minimal images.
@@ -35,6 +35,8 @@ pub(crate) struct Pod<'p> {
     pub(crate) plan: &'p TenantPlan,
     pub(crate) zone: Zone,
     pub(crate) role: Role,
+    /// Labels besides those of every pod of the role.
+    pub(crate) labels: BTreeMap<String, String>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) container: Container,
     pub(crate) mounts: Vec<Mount>,
@@ -47,18 +49,17 @@ pub(crate) struct Pod<'p> {
 impl Pod<'_> {
     /// The template.
     pub(crate) fn template(self) -> PodTemplateSpec {
-        let Self { plan, zone, role, annotations, mut container, mounts, scratch, restart, grace_seconds } = self;
+        let Self { plan, zone, role, mut labels, annotations, mut container, mounts, scratch, restart, grace_seconds } =
+            self;
         let installation = &plan.installation;
         container.image = Some(installation.lake_api.image.clone());
         container.image_pull_policy = Some("IfNotPresent".to_owned());
         container.security_context = Some(container_security());
         container.termination_message_policy = Some("File".to_owned());
-        container.env_from = Some(vec![EnvFromSource {
-            secret_ref: Some(SecretEnvSource { name: STORAGE.to_owned(), optional: Some(false) }),
-            ..EnvFromSource::default()
-        }]);
-        let mut volumes: Vec<Volume> = mounts.iter().map(|mount| mount.volume()).collect();
-        let mut volume_mounts: Vec<VolumeMount> = mounts.iter().map(|mount| mount.mount()).collect();
+        // The identity is a file and no variable: it is replaced while the program runs.
+        let mounts = mounts.into_iter().chain([Mount::Secret(STORAGE, STORAGE_DIR)]);
+        let (mut volumes, mut volume_mounts): (Vec<Volume>, Vec<VolumeMount>) =
+            mounts.map(|mount| (mount.volume(), mount.mount())).unzip();
         if scratch {
             volumes.push(scratch_volume(plan));
             volume_mounts.push(VolumeMount {
@@ -73,9 +74,10 @@ impl Pod<'_> {
             });
         }
         container.volume_mounts = Some(volume_mounts);
+        labels.extend(pod_labels(&plan.name, zone, role));
         PodTemplateSpec {
             metadata: Some(ObjectMeta {
-                labels: Some(pod_labels(&plan.name, zone, role)),
+                labels: Some(labels),
                 annotations: (!annotations.is_empty()).then_some(annotations),
                 ..ObjectMeta::default()
             }),

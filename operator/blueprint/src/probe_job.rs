@@ -40,6 +40,7 @@ fn job_spec(plan: &TenantPlan, zone: Zone, digest: Sha256Digest) -> JobSpec {
         plan,
         zone,
         role: role(zone),
+        labels: BTreeMap::new(),
         annotations: BTreeMap::from([(PROBE_PLAN_ANNOTATION.to_owned(), digest.to_string())]),
         container: Container {
             name: "probe".to_owned(),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::installation::ProbeTargets;
 use crate::names::Zone;
 use crate::network_policy::network_policies;
+use crate::service_config::STORAGE_DIR;
 use crate::tenant_plan::{GatewayAccess, TenantPlan};
 
 /// How long one attempt may take, in milliseconds. A path that is closed by dropping packets
@@ -44,6 +45,8 @@ pub struct ProbeStore {
     pub endpoint: String,
     /// The region.
     pub region: String,
+    /// The folder that holds the pod's identity.
+    pub credentials: String,
 }
 
 /// One attempt.
@@ -151,7 +154,11 @@ pub fn probe_plan(plan: &TenantPlan, zone: Zone) -> Result<ProbePlan, CanonicalE
     Ok(ProbePlan {
         firewall: firewall(plan, zone)?,
         attempt_milliseconds: ATTEMPT_MILLISECONDS,
-        store: ProbeStore { endpoint: store.endpoint.clone(), region: store.region.clone() },
+        store: ProbeStore {
+            endpoint: store.endpoint.clone(),
+            region: store.region.clone(),
+            credentials: format!("{STORAGE_DIR}/..data"),
+        },
         must_fail,
         must_work,
     })

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::names::{Zone, labels};
 use crate::tenant_plan::{AccessKey, Secrets, TenantPlan};
 
-/// The identity at the object store, as environment variables.
+/// The identity at the object store.
 pub(crate) const STORAGE: &str = "storage";
 /// The key files.
 pub(crate) const KEYS: &str = "keys";
@@ -48,8 +48,12 @@ pub(crate) fn secrets(plan: &TenantPlan, zone: Zone) -> Vec<Secret> {
 }
 
 fn access(key: &AccessKey) -> BTreeMap<String, String> {
-    let AccessKey { id, secret } = key;
-    BTreeMap::from([("AWS_ACCESS_KEY_ID".to_owned(), id.clone()), ("AWS_SECRET_ACCESS_KEY".to_owned(), secret.clone())])
+    let AccessKey { id, secret, session_token } = key;
+    let token = session_token.clone().map(|token| ("session-token".to_owned(), token));
+    [("access-key-id".to_owned(), id.clone()), ("secret-access-key".to_owned(), secret.clone())]
+        .into_iter()
+        .chain(token)
+        .collect()
 }
 
 fn secret(plan: &TenantPlan, zone: Zone, name: &str, kind: &str, data: BTreeMap<String, String>) -> Secret {

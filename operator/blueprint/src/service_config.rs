@@ -3,6 +3,7 @@
 //! The fields are those of the lake-api's own settings; the end-to-end tests run the real
 //! program with what is written here.
 
+use oscar_permit::Sha256Digest;
 use serde_json::{Value, json};
 
 use crate::compute::Resources;
@@ -25,12 +26,16 @@ pub(crate) const KEYS_DIR: &str = "/etc/oscar/keys";
 pub(crate) const TLS_DIR: &str = "/etc/oscar/tls";
 /// Where the probes' plan is mounted.
 pub(crate) const PROBE_DIR: &str = "/etc/oscar/probe";
+/// Where the identity at the object store is mounted.
+pub(crate) const STORAGE_DIR: &str = "/etc/oscar/storage";
 /// Where spilled queries go.
 pub(crate) const SCRATCH_DIR: &str = "/scratch";
 
-/// The file that one issuer's keys are projected to. Issuers are numbered, because a URL is no file name.
-pub(crate) fn jwks_file(number: usize) -> String {
-    format!("issuer-{number}.json")
+/// The file that an issuer's keys are projected to: a URL is no file name, its digest is.
+#[must_use]
+pub fn jwks_file(issuer: &str) -> String {
+    let digest = Sha256Digest::of(issuer).to_string();
+    format!("{}.json", digest.get(..16).unwrap_or(&digest))
 }
 
 /// The configuration of a zone's main program.
@@ -46,7 +51,7 @@ pub(crate) fn service_config(plan: &TenantPlan, zone: Zone) -> Value {
     let own = match zone {
         Zone::Workspace => {
             let resources = Resources::of(plan.compute, zone, &plan.installation.scratch);
-            let issuers: Vec<Value> = plan.issuers.iter().enumerate().map(|(n, issuer)| of_issuer(n, issuer)).collect();
+            let issuers: Vec<Value> = plan.issuers.iter().map(of_issuer).collect();
             json!({
                 "listen": format!("0.0.0.0:{API_PORT}"),
                 "adminListen": format!("0.0.0.0:{ADMIN_PORT}"),
@@ -82,14 +87,15 @@ fn storage(store: &ObjectStore, bucket: &str) -> Value {
     json!({
         "kind": "s3", "endpoint": store.endpoint, "region": store.region, "bucket": bucket,
         "allowHttp": store.endpoint.starts_with("http://"),
+        "credentials": format!("{STORAGE_DIR}/..data"),
     })
 }
 
-fn of_issuer(number: usize, issuer: &Issuer) -> Value {
+fn of_issuer(issuer: &Issuer) -> Value {
     let Issuer { issuer, audience, authorized_parties, jwks: _ } = issuer;
     json!({
         "issuer": issuer, "audience": audience, "authorizedParties": authorized_parties,
-        "jwksFile": format!("{JWKS_DIR}/..data/{}", jwks_file(number)),
+        "jwksFile": format!("{JWKS_DIR}/..data/{}", jwks_file(issuer)),
         // The operator fetches the keys anew; here a file is read, which costs nothing.
         "keyRefresh": {"earlySeconds": 2, "maxAgeSeconds": 10, "staleSeconds": 3600, "cooldownSeconds": 1, "timeoutSeconds": 5},
     })

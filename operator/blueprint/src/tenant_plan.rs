@@ -1,6 +1,6 @@
 //! Everything that a tenant's objects follow from, validated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -96,6 +96,8 @@ pub struct AccessKey {
     pub id: String,
     /// The secret.
     pub secret: String,
+    /// The token of a session; `None` for a user's key.
+    pub session_token: Option<String>,
 }
 
 /// Another tenant as the probes see it.
@@ -122,9 +124,23 @@ impl fmt::Debug for AccessKey {
 }
 
 impl TenantPlan {
-    /// The datasets that its permits name.
+    /// A plan for what depends on the tenant's name and size alone.
     #[must_use]
-    pub fn datasets(&self) -> BTreeSet<&str> {
-        self.permits.iter().flat_map(|permit| &permit.datasets).map(|grant| grant.dataset.as_str()).collect()
+    pub const fn bare(installation: Arc<Installation>, name: TenantName, uid: String, compute: ComputeSize) -> Self {
+        Self {
+            installation,
+            name,
+            uid,
+            compute,
+            running: Running::Yes,
+            gateway: GatewayAccess::Withdrawn,
+            bucket: String::new(),
+            quota_bytes: 0,
+            issuers: Vec::new(),
+            permits: Vec::new(),
+            secrets: None,
+            neighbours: Vec::new(),
+            own_lake_api: None,
+        }
     }
 }

@@ -16,6 +16,8 @@ pub const PERMITS_APPLIED: &str = "PermitsApplied";
 pub const WORKSPACE_READY: &str = "WorkspaceReady";
 /// The firewall was measured from inside, for the present generation, and held.
 pub const ISOLATED: &str = "Isolated";
+/// Everything that a permit names was delivered, or an extract was taken in.
+pub const DELIVERED: &str = "Delivered";
 /// The object is what its spec asks for.
 pub const READY: &str = "Ready";
 /// The operator is at work on a change.

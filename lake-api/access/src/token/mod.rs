@@ -33,5 +33,5 @@ mod verifier;
 
 pub use config::{ConfigError, IssuerConfig, KeyRefresh, SigningAlgorithm};
 pub use error::TokenError;
-pub use keys::KeyError;
+pub use keys::{KeyError, fetch_jwks};
 pub use verifier::{TokenVerifier, VerifiedToken};

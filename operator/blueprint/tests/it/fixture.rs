@@ -65,7 +65,8 @@ pub(crate) fn secrets() -> Secrets {
     let keys = |names: &[&str], digit: &str| {
         names.iter().map(|name| (format!("{name}.key"), digit.repeat(64))).collect::<BTreeMap<_, _>>()
     };
-    let access = |id: &str, secret: &str| AccessKey { id: id.to_owned(), secret: secret.to_owned() };
+    let access =
+        |id: &str, secret: &str| AccessKey { id: id.to_owned(), secret: secret.to_owned(), session_token: None };
     Secrets {
         workspace_keys: keys(&["journal", "ledger", "draw"], "a"),
         intake_keys: keys(&["journal", "pseudonyms", "person-index"], "b"),

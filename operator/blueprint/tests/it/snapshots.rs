@@ -1,6 +1,6 @@
 //! Every object in full, one file a kind: the whole firewall can be read there.
 
-use oscar_blueprint::{Run, extract_job, names::Zone, probe_job};
+use oscar_blueprint::{Run, extract_cron_job, extract_job, names::Zone, probe_job};
 use oscar_crds::Delivery;
 use oscar_permit::{DatasetName, PermitId, Sha256Digest};
 
@@ -27,12 +27,12 @@ fn the_jobs_are_as_they_were_read_last() {
     };
     let run = Run {
         extract: "contacts-2026-11",
-        attempt: "1",
         delivery: &delivery,
         permit: &PermitId::new("FSEID-1").unwrap(),
         dataset: &DatasetName::new("contacts").unwrap(),
     };
-    insta::assert_json_snapshot!("ExtractJob", extract_job(&plan, run));
+    insta::assert_json_snapshot!("ExtractJob", extract_job(&plan, run, "1"));
+    insta::assert_json_snapshot!("ExtractCronJob", extract_cron_job(&plan, run, "0 3 * * *"));
     let digest = Sha256Digest::of("plan");
     insta::assert_json_snapshot!("ProbeJob", probe_job(&plan, Zone::Intake, digest, "7"));
 }

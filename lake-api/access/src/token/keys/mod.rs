@@ -22,6 +22,7 @@ mod source;
 
 pub(super) use cache::KeyCache;
 pub(super) use source::KeySource;
+pub use source::fetch_jwks;
 
 use crate::bounded_http::HttpError;
 use crate::endpoint::EndpointError;
@@ -61,6 +62,9 @@ pub enum KeyError {
         "the issuer's key set has no usable key (public, for signatures, RSA of 2048 bits, P-256, P-384 or Ed25519)"
     )]
     NoUsableKey,
+    /// The key set is not UTF-8.
+    #[error("the issuer's key set is not UTF-8 text")]
+    Encoding,
     /// Nobody has fetched them yet, or the last fetch was stopped.
     #[error("the issuer's keys have not been fetched yet")]
     NotYet,

@@ -10,7 +10,7 @@ use url::Url;
 use super::KeyError;
 use super::key_set::KeySet;
 use crate::bounded_http::BoundedHttp;
-use crate::endpoint::announced_url;
+use crate::endpoint::{announced_url, issuer_url};
 use crate::token::config::{ConfigError, IssuerConfig};
 
 /// Largest discovery document or key set, in bytes.
@@ -54,19 +54,36 @@ impl KeySource {
         match self {
             Self::File(path) => Ok((KeySet::parse(&read_file(path).await?)?, None)),
             Self::Discovery { issuer, url, timeout } => {
-                // Built per load: loads are minutes apart, and an idle pool would only hold memory.
-                let http = BoundedHttp::new(url, *timeout, DOCUMENT_LIMIT).map_err(KeyError::Discovery)?;
-                let (body, _) = http.document(&discovery_url(url)).await.map_err(KeyError::Discovery)?;
-                let discovery: Discovery = serde_json::from_slice(&body).map_err(KeyError::DiscoveryForm)?;
-                if discovery.issuer != *issuer {
-                    return Err(KeyError::IssuerMismatch);
-                }
-                let keys_url = announced_url(&discovery.jwks_uri, url, "jwks_uri")?;
-                let (body, max_age) = http.document(&keys_url).await.map_err(KeyError::Fetch)?;
+                let (body, max_age) = discover(issuer, url, *timeout).await?;
                 Ok((KeySet::parse(&body)?, max_age))
             }
         }
     }
+}
+
+/// Follows discovery to the key set's bytes.
+async fn discover(issuer: &str, url: &Url, timeout: Duration) -> Result<(Vec<u8>, Option<Duration>), KeyError> {
+    // Built per load: loads are minutes apart, and an idle pool would only hold memory.
+    let http = BoundedHttp::new(url, timeout, DOCUMENT_LIMIT).map_err(KeyError::Discovery)?;
+    let (body, _) = http.document(&discovery_url(url)).await.map_err(KeyError::Discovery)?;
+    let discovery: Discovery = serde_json::from_slice(&body).map_err(KeyError::DiscoveryForm)?;
+    if discovery.issuer != issuer {
+        return Err(KeyError::IssuerMismatch);
+    }
+    let keys_url = announced_url(&discovery.jwks_uri, url, "jwks_uri")?;
+    http.document(&keys_url).await.map_err(KeyError::Fetch)
+}
+
+/// Fetches an issuer's JWKS for somebody who cannot reach the issuer and reads it as
+/// [`IssuerConfig::jwks_file`]. The text is a key set with at least one usable key.
+///
+/// # Errors
+/// See [`KeyError`].
+pub async fn fetch_jwks(issuer: &str, timeout: Duration) -> Result<String, KeyError> {
+    let url = issuer_url(issuer)?;
+    let (body, _) = discover(issuer, &url, timeout).await?;
+    KeySet::parse(&body)?;
+    String::from_utf8(body).map_err(|_| KeyError::Encoding)
 }
 
 /// The issuer's path without a trailing slash, then the well-known suffix (section 4).

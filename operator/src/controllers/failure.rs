@@ -1,0 +1,67 @@
+//! How long to wait after a failure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use kube::runtime::controller::Action;
+use parking_lot::Mutex;
+
+/// The first breath.
+const FIRST: Duration = Duration::from_millis(500);
+/// The longest one.
+const LONGEST: Duration = Duration::from_mins(1);
+/// When what needs a person is looked at again all the same.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Failures in a row, by object.
+#[derive(Debug, Default)]
+pub struct Failures(Mutex<HashMap<String, u32>>);
+
+impl Failures {
+    /// After a failure: when to try again.
+    pub fn after_failure(&self, object: &str, transient: bool) -> Action {
+        let mut failures = self.0.lock();
+        let count = failures.entry(object.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        Action::requeue(if transient { breath(*count, rand::random()) } else { PATIENCE })
+    }
+
+    /// After a success.
+    pub fn after_success(&self, object: &str) {
+        self.0.lock().remove(object);
+    }
+}
+
+/// The wait after the `count`-th failure in a row: half of it certain, half of it by `chance`
+/// (0 to 1), so that many that failed together do not come back together.
+fn breath(count: u32, chance: f64) -> Duration {
+    let full = FIRST.saturating_mul(1 << count.saturating_sub(1).min(10)).min(LONGEST);
+    full / 2 + full.mul_f64(chance.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn breaths_grow_up_to_a_minute() {
+        assert_eq!(breath(1, 0.0), FIRST / 2);
+        assert_eq!(breath(1, 1.0), FIRST);
+        assert_eq!(breath(3, 1.0), FIRST * 4);
+        assert_eq!(breath(u32::MAX, 1.0), LONGEST);
+    }
+
+    #[test]
+    fn what_needs_a_person_waits_for_a_change() {
+        let failures = Failures::default();
+        assert_eq!(failures.after_failure("a", false), Action::requeue(PATIENCE));
+    }
+
+    #[test]
+    fn a_success_ends_the_row() {
+        let failures = Failures::default();
+        let _ = failures.after_failure("a", true);
+        failures.after_success("a");
+        assert!(failures.0.lock().is_empty());
+    }
+}

@@ -1,0 +1,136 @@
+//! Step four: the objects into the cluster, what should not be there out of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use oscar_blueprint::names::{LAKE_API, MOUNTED_ANNOTATION, Zone};
+use oscar_blueprint::{Kind, Object, TenantObjects, TenantPlan, probe_job};
+use oscar_permit::Sha256Digest;
+use serde_json::json;
+
+use crate::controllers::context::Context;
+use crate::objects::{Applied, ApplyError, Objects, Prepared};
+use crate::sight::PodSight;
+use crate::world::TENANT_MANAGER;
+
+/// Applies a tenant's objects and removes what is not among them.
+///
+/// # Errors
+/// See [`ApplyError`].
+pub(crate) async fn apply(
+    context: &Context,
+    plan: &TenantPlan,
+    objects: &TenantObjects,
+) -> Result<Objects<Applied>, ApplyError> {
+    let mut applied = Objects::<Prepared>::prepared(objects.objects.clone()).apply(&context.applier).await?;
+    applied.state.writes += prune(context, plan, &objects.objects).await?;
+    Ok(applied)
+}
+
+/// Removes whatever of the kinds that we apply is in a tenant's namespaces and not wanted.
+/// The namespaces are ours alone, so it does not matter who made it.
+async fn prune(context: &Context, plan: &TenantPlan, wanted: &[Object]) -> Result<usize, ApplyError> {
+    let kinds = [
+        Kind::of::<NetworkPolicy>(),
+        Kind::of::<CronJob>(),
+        Kind::of::<Deployment>(),
+        Kind::of::<Service>(),
+        Kind::of::<ConfigMap>(),
+        Kind::of::<ServiceAccount>(),
+    ];
+    let wanted: BTreeSet<(Kind, &str, &str)> = wanted
+        .iter()
+        .filter_map(|object| Some((object.kind, object.namespace.as_deref()?, object.name.as_str())))
+        .collect();
+    let mut removed = 0;
+    for zone in Zone::ALL {
+        let namespace = zone.namespace(&plan.name);
+        for kind in kinds {
+            for (name, seen) in context.applier.in_namespace(kind, &namespace) {
+                let unwanted = !wanted.contains(&(kind, namespace.as_str(), name.as_str()));
+                if unwanted && !seen.deleting && !is_extracts(kind, &name) {
+                    tracing::warn!(
+                        kind = kind.kind,
+                        namespace,
+                        name,
+                        ours = seen.ours,
+                        "removed: it is not of the blueprint"
+                    );
+                    context.applier.remove(kind, &namespace, &name).await?;
+                    removed += 1;
+                }
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Scheduled runs belong to the controller of extracts.
+fn is_extracts(kind: Kind, name: &str) -> bool {
+    kind == Kind::of::<CronJob>() && name.starts_with("extract-")
+}
+
+/// Tells the lake-api's pods that permits or issuers' keys have changed, so that the kubelet
+/// refreshes their volumes at once. `again`: they were told and have not taken notice.
+///
+/// # Errors
+/// When the API server does not take it.
+pub(crate) async fn refresh_volumes(
+    context: &Context,
+    plan: &TenantPlan,
+    pods: &BTreeMap<String, PodSight>,
+    digest: Sha256Digest,
+    again: bool,
+) -> Result<usize, ApplyError> {
+    let namespace = Zone::Workspace.namespace(&plan.name);
+    let api: Api<Pod> = Api::namespaced(context.client.clone(), &namespace);
+    let mut told = 0;
+    for (name, pod) in pods {
+        let is_told = pod.mounted.as_deref().is_some_and(|mounted| mounted.starts_with(&digest.to_string()));
+        if (is_told && !again) || pod.ended.is_some() {
+            continue;
+        }
+        // The same digest once more would change nothing, and the kubelet would not look.
+        let value = if is_told { format!("{digest}-{:08x}", rand::random::<u32>()) } else { digest.to_string() };
+        let patch = json!({"metadata": {"annotations": {MOUNTED_ANNOTATION: value}}});
+        let params = PatchParams { field_manager: Some(TENANT_MANAGER.to_owned()), ..PatchParams::default() };
+        match api.patch(name, &params, &Patch::Merge(&patch)).await {
+            Ok(_) => told += 1,
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(source) => {
+                return Err(ApplyError::Api { object: format!("Pod {namespace}/{name}"), source: Box::new(source) });
+            }
+        }
+    }
+    Ok(told)
+}
+
+/// Starts the measurements that are wanted now.
+///
+/// # Errors
+/// When the API server does not take one.
+pub(crate) async fn measure(
+    context: &Context,
+    plan: &TenantPlan,
+    objects: &TenantObjects,
+    zones: &[Zone],
+) -> Result<usize, ApplyError> {
+    for zone in zones {
+        let namespace = zone.namespace(&plan.name);
+        let attempt = format!("{:08x}", rand::random::<u32>());
+        let job = probe_job(plan, *zone, objects.probe_digest(*zone), &attempt);
+        let api: Api<Job> = Api::namespaced(context.client.clone(), &namespace);
+        let params = PostParams { field_manager: Some(TENANT_MANAGER.to_owned()), ..PostParams::default() };
+        if let Err(source) = api.create(&params, &job).await {
+            return Err(ApplyError::Api {
+                object: format!("Job {namespace}/{LAKE_API} probe"),
+                source: Box::new(source),
+            });
+        }
+    }
+    Ok(zones.len())
+}

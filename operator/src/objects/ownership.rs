@@ -1,0 +1,134 @@
+//! Who owns which fields, from what server-side apply records.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use serde_json::{Map, Value};
+
+/// What a cluster's own controllers write into objects of ours, besides status.
+const HARMLESS: [(&str, &str); 1] =
+    [("f:metadata/f:annotations/f:deployment.kubernetes.io/revision", "kube-controller-manager")];
+
+/// The field sets of everybody but us, status aside, by manager. Empty: nobody laid hands on
+/// the object. An `Update` under our own name is not ours either: we only ever apply.
+#[must_use]
+pub fn foreign_fields(entries: &[ManagedFieldsEntry], manager: &str) -> Vec<(String, Value)> {
+    entries
+        .iter()
+        .filter(|entry| entry.subresource.as_deref().is_none_or(str::is_empty))
+        .filter(|entry| !(entry.manager.as_deref() == Some(manager) && entry.operation.as_deref() == Some("Apply")))
+        .filter_map(|entry| {
+            let who = entry.manager.clone().unwrap_or_default();
+            let fields = without_harmless(entry.fields_v1.as_ref().map(|fields| &fields.0)?, &who)?;
+            Some((who, fields))
+        })
+        .collect()
+}
+
+/// The set without what is harmless and without markers; `None` when nothing is left.
+fn without_harmless(fields: &Value, who: &str) -> Option<Value> {
+    pruned(fields, &mut |path| HARMLESS.iter().any(|(known, by)| *known == path && *by == who), "")
+}
+
+fn pruned(fields: &Value, harmless: &mut impl FnMut(&str) -> bool, at: &str) -> Option<Value> {
+    let Value::Object(children) = fields else { return None };
+    let mut left = Map::new();
+    for (key, child) in children {
+        // "." says that the parent itself is owned; our own set says so too.
+        if key == "." {
+            continue;
+        }
+        let path = if at.is_empty() { key.clone() } else { format!("{at}/{key}") };
+        if harmless(&path) {
+            continue;
+        }
+        let is_leaf = child.as_object().is_none_or(Map::is_empty);
+        if is_leaf {
+            left.insert(key.clone(), Value::Object(Map::new()));
+        } else if let Some(child) = pruned(child, harmless, &path) {
+            left.insert(key.clone(), child);
+        }
+    }
+    (!left.is_empty()).then_some(Value::Object(left))
+}
+
+/// A JSON merge patch that removes the fields of a set; `None` when the set reaches into a
+/// list, which a merge patch cannot.
+#[must_use]
+pub(crate) fn removal_patch(fields: &Value) -> Option<Value> {
+    let Value::Object(children) = fields else { return Some(Value::Null) };
+    if children.is_empty() {
+        return Some(Value::Null);
+    }
+    let mut patch = Map::new();
+    for (key, child) in children {
+        let name = key.strip_prefix("f:")?;
+        patch.insert(name.to_owned(), removal_patch(child)?);
+    }
+    Some(Value::Object(patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1;
+    use serde_json::json;
+
+    const US: &str = "oscar-operator/tenant";
+
+    fn entry(manager: &str, operation: &str, subresource: Option<&str>, fields: Value) -> ManagedFieldsEntry {
+        ManagedFieldsEntry {
+            manager: Some(manager.to_owned()),
+            operation: Some(operation.to_owned()),
+            subresource: subresource.map(str::to_owned),
+            fields_v1: Some(FieldsV1(fields)),
+            ..ManagedFieldsEntry::default()
+        }
+    }
+
+    #[test]
+    fn our_own_fields_and_anybodys_status_are_no_drift() {
+        let managed = [
+            entry(US, "Apply", None, json!({"f:spec": {"f:ingress": {}}})),
+            entry("kube-controller-manager", "Update", Some("status"), json!({"f:status": {"f:replicas": {}}})),
+            entry(
+                "kube-controller-manager",
+                "Update",
+                None,
+                json!({
+                    "f:metadata": {"f:annotations": {".": {}, "f:deployment.kubernetes.io/revision": {}}},
+                }),
+            ),
+        ];
+        assert_eq!(foreign_fields(&managed, US), Vec::new());
+    }
+
+    #[test]
+    fn whoever_else_changes_something_is_seen() {
+        let spec = json!({"f:spec": {"f:egress": {}}});
+        for foreign in [
+            entry("kubectl-edit", "Update", None, spec.clone()),
+            entry("gitops", "Apply", None, spec.clone()),
+            // Our name, but not the way we write.
+            entry(US, "Update", None, spec.clone()),
+            // The harmless field of a controller in somebody else's name.
+            entry(
+                "evil",
+                "Update",
+                None,
+                json!({"f:metadata": {"f:annotations": {"f:deployment.kubernetes.io/revision": {}}}}),
+            ),
+        ] {
+            assert_eq!(foreign_fields(&[foreign], US).len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_was_added_can_be_taken_away() {
+        let fields = json!({"f:metadata": {"f:labels": {"f:x": {}}}, "f:spec": {"f:scopes": {}}});
+        assert_eq!(
+            removal_patch(&fields),
+            Some(json!({"metadata": {"labels": {"x": null}}, "spec": {"scopes": null}}))
+        );
+        let in_a_list = json!({"f:spec": {"f:containers": {"k:{\"name\":\"evil\"}": {}}}});
+        assert_eq!(removal_patch(&in_a_list), None);
+    }
+}

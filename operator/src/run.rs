@@ -1,0 +1,337 @@
+//! The operator's life: watches first, then the Lease, then the controllers; one signal ends it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::{Stream, StreamExt, stream};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Config as ControllerConfig, ReconcileReason, ReconcileRequest, applier};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, Config, watcher};
+use kube::runtime::{Predicate as _, WatchStreamExt, predicates};
+use kube::{Api, Client, Resource};
+use oscar_crds::{DataPermit, Extract, Tenant};
+use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Admin};
+use crate::controllers::context::Context;
+use crate::controllers::failure::Failures;
+use crate::controllers::{data_permit, extract, tenant};
+use crate::jwks::JwksCache;
+use crate::keys::KeyStore;
+use crate::lease::{Leadership, Terms};
+use crate::metrics::Metrics;
+use crate::objects::Applier;
+use crate::pki::{Authority, bundle};
+use crate::settings::Settings;
+use crate::storage::{S3Storage, StorageProvider};
+use crate::trigger::{Triggered, trigger};
+use crate::world::{TENANT_MANAGER, World};
+
+/// Reconciles asked for within so short a time become one.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+/// How often the certificate authority is looked at.
+const AUTHORITY_ROUND: Duration = Duration::from_hours(1);
+/// Days before its end that an authority of our own is replaced.
+const AUTHORITY_RENEWAL_DAYS: i64 = 180;
+/// The `ConfigMap` that clients take the trusted authorities from.
+const BUNDLE: &str = "oscar-ca-bundle";
+
+/// Where the operator is and who it is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its own namespace.
+    pub namespace: String,
+    /// The name under which it holds the Lease.
+    pub identity: String,
+}
+
+/// Runs with the API server and the store that the surroundings name, until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start, or when it loses the Lease: then another process may write, and
+/// starting anew is the only safe way on.
+pub async fn run_until_stopped(settings: Settings, place: Place) -> anyhow::Result<()> {
+    let client = Client::try_default().await.context("the API server cannot be found")?;
+    let storage = Arc::new(S3Storage::new(settings.storage.clone(), &settings.installation.object_store).await);
+    let stop = CancellationToken::new();
+    let signal = stop.clone();
+    tokio::spawn(async move {
+        if let Err(error) = stop_signal().await {
+            tracing::error!(%error, "signals cannot be waited for");
+        }
+        signal.cancel();
+    });
+    run(client, storage, settings, place, stop).await
+}
+
+/// Runs until `stop`, with a given client and provider of storage.
+///
+/// # Errors
+/// See [`run_until_stopped`].
+pub async fn run(
+    client: Client,
+    storage: Arc<dyn StorageProvider>,
+    settings: Settings,
+    place: Place,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut tasks = JoinSet::new();
+    let (world, metrics) = (Arc::new(World::default()), Arc::new(Metrics::default()));
+    let (triggers, triggered) = trigger();
+    let listener = TcpListener::bind(settings.admin_listen).await.context("the admin port cannot be opened")?;
+    let routes = admin::routes(Admin { metrics: Arc::clone(&metrics), world: Arc::clone(&world) });
+    tasks.spawn(async move {
+        if let Err(error) = axum::serve(listener, routes).await {
+            tracing::error!(%error, "the admin port failed");
+        }
+    });
+    for watch in world.watches(&client, &triggers) {
+        tasks.spawn(watch);
+    }
+    let watched = Watched::start(&client, &place.namespace);
+    // Candidates are ready too: they mirror everything, so that a change of hands is quick.
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        () = world.wait_until_ready() => {}
+    }
+    let leadership =
+        Leadership::new(Api::namespaced(client.clone(), &place.namespace), place.identity.clone(), Terms::default());
+    if !leadership.acquire(&stop).await {
+        return Ok(());
+    }
+    metrics.leads(true);
+    tracing::info!(identity = place.identity, "this process writes");
+    let keys = KeyStore::new(Api::namespaced(client.clone(), &place.namespace));
+    let context = Arc::new(Context {
+        spoke: keys.spoke().await.context("the installation's own keys")?,
+        keys,
+        namespace: place.namespace.clone(),
+        installation: Arc::new(settings.installation.clone()),
+        jwks: Arc::new(JwksCache::new(Duration::from_secs(settings.jwks_refresh_seconds))),
+        applier: Applier::new(client.clone(), TENANT_MANAGER, Arc::clone(&world.objects)),
+        recorder: Recorder::new(
+            client.clone(),
+            Reporter { controller: "oscar-operator".to_owned(), instance: Some(place.identity) },
+        ),
+        http: Context::http_client().context("no HTTP client")?,
+        tenants: watched.tenants.clone(),
+        permits: watched.permits.clone(),
+        extracts: watched.extracts.clone(),
+        failures: Failures::default(),
+        trigger: triggers,
+        settings,
+        client,
+        world,
+        storage,
+        metrics,
+    });
+    let controllers = CancellationToken::new();
+    let running = tokio::spawn(control(Arc::clone(&context), watched, triggered, controllers.clone()));
+    let lost = leadership.hold(&stop).await;
+    context.metrics.leads(false);
+    controllers.cancel();
+    if !lost {
+        // Reconciles that have begun end in good order; the Lease went back before, but
+        // nobody takes it over faster than these end.
+        let _ = tokio::time::timeout(Duration::from_secs(10), running).await;
+        return Ok(());
+    }
+    // Somebody else may write from now on: end at once, whatever is under way.
+    anyhow::bail!("the Lease was lost")
+}
+
+/// The three kinds of ours, mirrored whole.
+struct Watched {
+    tenants: Store<DeserializeGuard<Tenant>>,
+    permits: Store<DeserializeGuard<DataPermit>>,
+    extracts: Store<DeserializeGuard<Extract>>,
+    tenant_events: Touched<Tenant>,
+    permit_events: Touched<DataPermit>,
+    extract_events: Touched<Extract>,
+}
+
+type Touched<K> = stream::BoxStream<'static, watcher::Result<DeserializeGuard<K>>>;
+
+impl Watched {
+    fn start(client: &Client, namespace: &str) -> Self {
+        let (tenants, tenant_events) = watched(Api::all(client.clone()));
+        let (permits, permit_events) = watched(Api::namespaced(client.clone(), namespace));
+        let (extracts, extract_events) = watched(Api::namespaced(client.clone(), namespace));
+        Self { tenants, permits, extracts, tenant_events, permit_events, extract_events }
+    }
+}
+
+/// A mirror of one kind and the objects that were touched.
+fn watched<K>(api: Api<DeserializeGuard<K>>) -> (Store<DeserializeGuard<K>>, Touched<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+{
+    let (store, writer) = reflector::store();
+    let stream = watcher(api, Config::default())
+        .default_backoff()
+        .modify(|object: &mut DeserializeGuard<K>| {
+            if let Ok(object) = &mut object.0 {
+                object.meta_mut().managed_fields = None;
+            }
+        })
+        .reflect(writer)
+        .touched_objects();
+    (store, stream.boxed())
+}
+
+/// Runs the controllers until told to stop.
+async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, stop: CancellationToken) {
+    let Watched { tenants, permits, extracts, tenant_events, permit_events, extract_events } = watched;
+    let mut tasks = JoinSet::new();
+    let config = || ControllerConfig::default().concurrency(context.settings.concurrency).debounce(DEBOUNCE);
+    // Our own status writes are no news; a deletion, a finalizer and a spec are.
+    let what_matters = || predicates::generation.combine(predicates::finalizers);
+    let neighbours = context.trigger.clone();
+    let known = tenants.clone();
+    let tenant_queue = stream::select(
+        requests(tenant_events.predicate_filter(what_matters(), kube::runtime::PredicateConfig::default()).inspect(
+            move |_| {
+                // A tenant that comes or goes changes what its neighbours' probes try.
+                for other in known.state() {
+                    if let Some(name) = &other.meta().name {
+                        neighbours.tenant(name);
+                    }
+                }
+            },
+        )),
+        triggered.tenants.map(|name| Ok(named(&name, None))),
+    );
+    let tenant_controller = applier(
+        |object, context| Box::pin(tenant::reconcile(object, context)),
+        |object, error, context| tenant::error_policy(&object, error, &context),
+        Arc::clone(&context),
+        tenants,
+        tenant_queue.take_until(stop.clone().cancelled_owned()),
+        config(),
+    );
+    tasks.spawn(tenant_controller.for_each(|_| std::future::ready(())));
+    let permit_controller = applier(
+        |object, context| Box::pin(data_permit::reconcile(object, context)),
+        |object, error, context| data_permit::error_policy(&object, error, &context),
+        Arc::clone(&context),
+        permits,
+        requests(permit_events).take_until(stop.clone().cancelled_owned()),
+        config(),
+    );
+    tasks.spawn(permit_controller.for_each(|_| std::future::ready(())));
+    let namespace = context.namespace.clone();
+    let extract_queue = stream::select(
+        requests(extract_events),
+        triggered.extracts.map(move |name| Ok(named(&name, Some(&namespace)))),
+    );
+    let extract_controller = applier(
+        |object, context| Box::pin(extract::reconcile(object, context)),
+        |object, error, context| extract::error_policy(&object, error, &context),
+        Arc::clone(&context),
+        extracts,
+        extract_queue.take_until(stop.clone().cancelled_owned()),
+        config(),
+    );
+    tasks.spawn(extract_controller.for_each(|_| std::future::ready(())));
+    tasks.spawn(keep_issuers_fresh(Arc::clone(&context), stop.clone()));
+    tasks.spawn(keep_authority_fresh(context, stop));
+    while tasks.join_next().await.is_some() {}
+}
+
+fn requests<K>(
+    touched: impl Stream<Item = watcher::Result<DeserializeGuard<K>>> + Send + 'static,
+) -> impl Stream<Item = watcher::Result<ReconcileRequest<DeserializeGuard<K>>>> + Send
+where
+    K: Resource<DynamicType = ()> + Clone + Send + 'static,
+{
+    touched.map(|touched| {
+        touched.map(|object| ReconcileRequest {
+            obj_ref: ObjectRef::from_obj(&object),
+            reason: ReconcileReason::ObjectUpdated,
+        })
+    })
+}
+
+fn named<K>(name: &str, namespace: Option<&str>) -> ReconcileRequest<DeserializeGuard<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let object = ObjectRef::new(name);
+    let obj_ref = match namespace {
+        Some(namespace) => object.within(namespace),
+        None => object,
+    };
+    ReconcileRequest { obj_ref, reason: ReconcileReason::Unknown }
+}
+
+/// Wakes every tenant that names an issuer whose keys are new.
+async fn keep_issuers_fresh(context: Arc<Context>, stop: CancellationToken) {
+    let jwks = Arc::clone(&context.jwks);
+    jwks.keep_fresh(stop, |issuer| {
+        for guard in context.tenants.state() {
+            if let Ok(tenant) = &guard.0
+                && tenant.spec.issuers.iter().any(|named| named.issuer == issuer)
+            {
+                context.trigger.tenant(tenant.metadata.name.as_deref().unwrap_or_default());
+            }
+        }
+    })
+    .await;
+}
+
+/// Replaces an authority of our own in time, and publishes what clients are to trust.
+async fn keep_authority_fresh(context: Arc<Context>, stop: CancellationToken) {
+    loop {
+        if let Err(error) = authority_round(&context).await {
+            tracing::warn!(error = format!("{error:#}"), "the certificate authority could not be looked after");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(AUTHORITY_ROUND) => {}
+        }
+    }
+}
+
+async fn authority_round(context: &Context) -> anyhow::Result<()> {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use k8s_openapi::jiff::Timestamp;
+    use kube::api::{Patch, PatchParams};
+
+    let now = Timestamp::now();
+    let found = context.keys.authority(|| Authority::generate(now).ok()).await?;
+    let (mut authority, ours) = found.context("there is no certificate authority")?;
+    let days_left = (authority.ends()?.unix_timestamp() - now.as_second()) / 86_400;
+    if ours && days_left < AUTHORITY_RENEWAL_DAYS {
+        authority = Authority::generate(now)?;
+        context.keys.replace_authority(&authority).await?;
+        for guard in context.tenants.state() {
+            context.trigger.tenant(guard.meta().name.as_deref().unwrap_or_default());
+        }
+    }
+    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &context.namespace);
+    let before = api.get_opt(BUNDLE).await?.and_then(|found| found.data?.remove("ca.crt")).unwrap_or_default();
+    let trusted = bundle(&authority, &before, now);
+    if trusted != before {
+        let body = serde_json::json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": BUNDLE}, "data": {"ca.crt": trusted},
+        });
+        api.patch(BUNDLE, &PatchParams::apply("oscar-operator/authority").force(), &Patch::Apply(&body)).await?;
+    }
+    Ok(())
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! A bucket and its settings.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus,
+    CreateBucketConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter,
+    NoncurrentVersionExpiration, PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, VersioningConfiguration,
+};
+
+use super::error::StorageError;
+use super::policy::create_only_policy;
+use super::settings::Encryption;
+use super::{Guarantees, race};
+
+/// Days after which an upload that nobody finishes is removed.
+const UNFINISHED_DAYS: i32 = 2;
+
+/// Makes a bucket; one that is ours already is fine.
+pub(crate) async fn create(client: &Client, bucket: &str, region: &str) -> Result<(), StorageError> {
+    let mut request = client.create_bucket().bucket(bucket);
+    // Amazon refuses the name of its first region here and demands every other.
+    if region != "us-east-1" {
+        let place = BucketLocationConstraint::from(region);
+        request = request
+            .create_bucket_configuration(CreateBucketConfiguration::builder().location_constraint(place).build());
+    }
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(error) => match error.code() {
+            Some("BucketAlreadyOwnedByYou") => Ok(()),
+            Some("BucketAlreadyExists") => Err(StorageError::Foreign(bucket.to_owned())),
+            _ => Err(StorageError::call("making the bucket", &error)),
+        },
+    }
+}
+
+/// Gives a tenant's bucket all its settings.
+pub(crate) async fn configure(
+    client: &Client,
+    bucket: &str,
+    landing_retention_days: u32,
+    encryption: &Encryption,
+) -> Result<(), StorageError> {
+    versioning(client, bucket).await?;
+    encrypt(client, bucket, encryption).await?;
+    lifecycle(client, bucket, landing_retention_days).await?;
+    block_public_access(client, bucket).await.map(drop)
+}
+
+/// Races for one object, and finds out what the store guards by itself.
+pub(crate) async fn try_out(client: &Client, bucket: &str) -> Result<Guarantees, StorageError> {
+    race::check(client, bucket).await?;
+    let public_access_blocked = block_public_access(client, bucket).await?;
+    let create_only = create_only(client, bucket).await?;
+    Ok(Guarantees { create_only, public_access_blocked })
+}
+
+/// Settings of the bucket of the person index: it holds digests and numbers, and no raw data.
+pub(crate) async fn configure_shared(
+    client: &Client,
+    bucket: &str,
+    encryption: &Encryption,
+) -> Result<(), StorageError> {
+    versioning(client, bucket).await?;
+    encrypt(client, bucket, encryption).await?;
+    block_public_access(client, bucket).await.map(drop)
+}
+
+/// Old versions stay: a stolen identity may write, and what it overwrote is still there.
+async fn versioning(client: &Client, bucket: &str) -> Result<(), StorageError> {
+    let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    let sent = client.put_bucket_versioning().bucket(bucket).versioning_configuration(enabled).send().await;
+    sent.map(drop).map_err(|error| StorageError::call("switching versions on", &error))
+}
+
+async fn encrypt(client: &Client, bucket: &str, encryption: &Encryption) -> Result<(), StorageError> {
+    let by_default = ServerSideEncryptionByDefault::builder();
+    let by_default = match encryption {
+        Encryption::Below => return Ok(()),
+        Encryption::Store => by_default.sse_algorithm(ServerSideEncryption::Aes256),
+        Encryption::Kms { key } => by_default.sse_algorithm(ServerSideEncryption::AwsKms).kms_master_key_id(key),
+    };
+    let built = by_default.build().and_then(|by_default| {
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
+        ServerSideEncryptionConfiguration::builder().rules(rule).build()
+    });
+    let configuration = built.map_err(|error| unbuilt("switching encryption on", &error))?;
+    let request = client.put_bucket_encryption().bucket(bucket);
+    let sent = request.server_side_encryption_configuration(configuration).send().await;
+    sent.map(drop).map_err(|error| StorageError::call("switching encryption on", &error))
+}
+
+/// Raw deliveries go after their time, with their old versions, and so do unfinished uploads.
+async fn lifecycle(client: &Client, bucket: &str, landing_retention_days: u32) -> Result<(), StorageError> {
+    const WHAT: &str = "setting the lifecycle";
+    let days = i32::try_from(landing_retention_days).unwrap_or(i32::MAX);
+    let landing = || LifecycleRuleFilter::builder().prefix("landing/").build();
+    let rules = [
+        LifecycleRule::builder()
+            .id("landing")
+            .filter(landing())
+            .expiration(LifecycleExpiration::builder().days(days).build()),
+        LifecycleRule::builder()
+            .id("landing-versions")
+            .filter(landing())
+            .noncurrent_version_expiration(NoncurrentVersionExpiration::builder().noncurrent_days(1).build()),
+        LifecycleRule::builder()
+            .id("unfinished")
+            .filter(LifecycleRuleFilter::builder().prefix("").build())
+            .abort_incomplete_multipart_upload(
+                AbortIncompleteMultipartUpload::builder().days_after_initiation(UNFINISHED_DAYS).build(),
+            ),
+    ];
+    let rules: Result<Vec<LifecycleRule>, _> =
+        rules.into_iter().map(|rule| rule.status(ExpirationStatus::Enabled).build()).collect();
+    let configuration = rules.and_then(|rules| BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build());
+    let configuration = configuration.map_err(|error| unbuilt(WHAT, &error))?;
+    let request = client.put_bucket_lifecycle_configuration().bucket(bucket).lifecycle_configuration(configuration);
+    request.send().await.map(drop).map_err(|error| StorageError::call(WHAT, &error))
+}
+
+/// Whether the store has the block at all. Without it, buckets are private because nobody
+/// but the platform may change their policy or their access lists.
+async fn block_public_access(client: &Client, bucket: &str) -> Result<bool, StorageError> {
+    let block = PublicAccessBlockConfiguration::builder()
+        .block_public_acls(true)
+        .ignore_public_acls(true)
+        .block_public_policy(true)
+        .restrict_public_buckets(true)
+        .build();
+    let request = client.put_public_access_block().bucket(bucket).public_access_block_configuration(block);
+    match request.send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("NotImplemented") => Ok(false),
+        Err(error) => Err(StorageError::call("blocking public access", &error)),
+    }
+}
+
+/// Lets the store itself refuse to overwrite the journal, where it can tell the difference:
+/// some stores take the condition and then refuse every write, which would be noticed by the
+/// first event and is therefore tried here.
+async fn create_only(client: &Client, bucket: &str) -> Result<bool, StorageError> {
+    const WHAT: &str = "setting the bucket's policy";
+    let policy = create_only_policy(bucket).to_string();
+    match client.put_bucket_policy().bucket(bucket).policy(policy).send().await {
+        Ok(_) => {}
+        Err(error) if matches!(error.code(), Some("NotImplemented" | "MalformedPolicy")) => return Ok(false),
+        Err(error) => return Err(StorageError::call(WHAT, &error)),
+    }
+    if tells_the_difference(client, bucket).await? {
+        return Ok(true);
+    }
+    let removed = client.delete_bucket_policy().bucket(bucket).send().await;
+    removed.map(|_| false).map_err(|error| StorageError::call(WHAT, &error))
+}
+
+/// Whether, under the policy, a create passes and a plain write does not.
+async fn tells_the_difference(client: &Client, bucket: &str) -> Result<bool, StorageError> {
+    const WHAT: &str = "trying the bucket's policy";
+    // A path that the policy names and no reader of the lake ever looks at.
+    let key = format!("lake/.create-only/_delta_log/{}", hex::encode(rand::random::<[u8; 8]>()));
+    let put = |key: &str| client.put_object().bucket(bucket).key(key).body(ByteStream::from_static(b""));
+    let denied = |code: Option<&str>| code == Some("AccessDenied");
+    let created = match put(&key).if_none_match("*").send().await {
+        Ok(_) => true,
+        Err(error) if denied(error.code()) => return Ok(false),
+        Err(error) => return Err(StorageError::call(WHAT, &error)),
+    };
+    let overwritten = match put(&key).send().await {
+        Ok(_) => true,
+        Err(error) if denied(error.code()) => false,
+        Err(error) => return Err(StorageError::call(WHAT, &error)),
+    };
+    let removed = client.delete_object().bucket(bucket).key(&key).send().await;
+    removed.map_err(|error| StorageError::call(WHAT, &error))?;
+    Ok(created && !overwritten)
+}
+
+fn unbuilt(what: &'static str, error: &aws_sdk_s3::error::BuildError) -> StorageError {
+    StorageError::Call { what, why: error.to_string(), transient: false }
+}

@@ -1,0 +1,85 @@
+//! What can go wrong with a store.
+
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
+
+/// Why a tenant has no storage.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The store answered and refused, or did not answer.
+    #[error("{what} failed: {why}")]
+    Call {
+        /// What was tried.
+        what: &'static str,
+        /// The store's code where it gave one, and its words.
+        why: String,
+        /// Whether trying again may help.
+        transient: bool,
+    },
+    /// The store does not honour put-if-absent.
+    #[error(
+        "{winners} of {racers} racing writers created the same object: this store ignores If-None-Match; \
+         the journal would lose events on it, so use one that honours it"
+    )]
+    Race {
+        /// Writers that were told they had won.
+        winners: usize,
+        /// Writers.
+        racers: usize,
+    },
+    /// The bucket belongs to somebody else.
+    #[error("the bucket {0} exists and is not ours; choose another storage.bucketPrefix")]
+    Foreign(String),
+    /// Something could not be removed.
+    #[error("{objects} objects and {identities} identities remain after erasure")]
+    Remains {
+        /// Object versions, delete markers and unfinished uploads.
+        objects: usize,
+        /// Identities.
+        identities: usize,
+    },
+}
+
+impl StorageError {
+    /// A failed call of the SDK.
+    pub(crate) fn call<E>(what: &'static str, error: &aws_sdk_s3::error::SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let code = error.code().unwrap_or_default();
+        let why = match (code, error.message()) {
+            // The SDK's own words name the address and the cause, never a credential.
+            ("", None | Some("")) => DisplayErrorContext(error).to_string(),
+            (code, message) => format!("{code} {}", message.unwrap_or_default()).trim().to_owned(),
+        };
+        Self::Call {
+            what,
+            why,
+            transient: !matches!(
+                code,
+                "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "MalformedPolicy"
+            ),
+        }
+    }
+
+    /// A `CamelCase` word for conditions, events and metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Call { transient: true, .. } => "StoreUnavailable",
+            Self::Call { transient: false, .. } => "StoreRefuses",
+            Self::Race { .. } => "StoreIgnoresPutIfAbsent",
+            Self::Foreign(_) => "BucketNotOurs",
+            Self::Remains { .. } => "NotErased",
+        }
+    }
+
+    /// Whether it may pass by itself.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Call { transient, .. } => *transient,
+            Self::Remains { .. } => true,
+            Self::Race { .. } | Self::Foreign(_) => false,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The provider for S3 with IAM: Amazon, Ceph and `SeaweedFS` alike.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use aws_credential_types::Credentials;
+use oscar_blueprint::ObjectStore;
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use super::credentials::{Clients, clients};
+use super::error::StorageError;
+use super::policy::{intake_policy, workspace_policy};
+use super::settings::{Identities, StorageSettings};
+use super::{Access, Ensured, Erased, Guarantees, StorageProvider, TenantStorage, bucket, erase, identity, session};
+
+/// How long a tenant whose storage was found in order is left alone. Also how long a replaced
+/// access key still serves: pods have long taken the new one up by then.
+const REVISIT: Duration = Duration::from_mins(10);
+
+/// Buckets and identities through the AWS SDK.
+#[derive(Debug)]
+pub struct S3Storage {
+    settings: StorageSettings,
+    region: String,
+    person_index_bucket: String,
+    clients: Clients,
+    revisit: Duration,
+    /// Whether the bucket of the person index was made and set up.
+    shared: OnceCell<()>,
+    /// When each tenant was found in order, and under which settings.
+    visits: Mutex<BTreeMap<String, Visit>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Visit {
+    at: Instant,
+    landing_retention_days: u32,
+    guarantees: Guarantees,
+}
+
+impl S3Storage {
+    /// A provider for the store that `store` names, with whatever credentials the SDK finds:
+    /// environment, profile, web identity.
+    pub async fn new(settings: StorageSettings, store: &ObjectStore) -> Self {
+        Self::with_credentials(settings, store, None).await
+    }
+
+    /// The same with given credentials.
+    pub async fn with_credentials(
+        settings: StorageSettings,
+        store: &ObjectStore,
+        credentials: Option<Credentials>,
+    ) -> Self {
+        let endpoint = settings.endpoint.as_deref().unwrap_or(&store.endpoint);
+        let clients = clients(endpoint, &store.region, credentials).await;
+        Self {
+            settings,
+            region: store.region.clone(),
+            person_index_bucket: store.person_index_bucket.clone(),
+            clients,
+            revisit: REVISIT,
+            shared: OnceCell::new(),
+            visits: Mutex::default(),
+        }
+    }
+
+    /// Looks at a tenant's storage anew after another time than ten minutes.
+    #[must_use]
+    pub fn revisiting_after(self, revisit: Duration) -> Self {
+        Self { revisit, ..self }
+    }
+
+    /// What is known of a bucket that was in order a short while ago, under the same settings.
+    fn recent(&self, bucket: &str, tenant: &TenantStorage) -> Option<Guarantees> {
+        let visit = self.visits.lock().get(bucket).copied()?;
+        let recent = visit.at.elapsed() < self.revisit;
+        (recent && visit.landing_retention_days == tenant.landing_retention_days).then_some(visit.guarantees)
+    }
+
+    fn user(&self, tenant: &TenantStorage, zone: &str) -> String {
+        format!("{}-{}-{}-{zone}", self.settings.bucket_prefix, tenant.tenant, tenant.tag)
+    }
+
+    /// The bucket of the person index is the installation's, made once.
+    async fn ensure_shared(&self) -> Result<(), StorageError> {
+        let make = || async {
+            bucket::create(&self.clients.s3, &self.person_index_bucket, &self.region).await?;
+            bucket::configure_shared(&self.clients.s3, &self.person_index_bucket, &self.settings.encryption).await
+        };
+        self.shared.get_or_try_init(make).await.map(|&()| ())
+    }
+
+    async fn ensure_access(
+        &self,
+        name: &str,
+        tenant: &TenantStorage,
+        known: Option<&Access>,
+    ) -> Result<Access, StorageError> {
+        let policies =
+            [("workspace", workspace_policy(name)), ("intake", intake_policy(name, &tenant.person_index_bucket))];
+        let due = known.and_then(|known| known.renew_at).is_some_and(|at| at <= SystemTime::now());
+        let mut keys = Vec::with_capacity(2);
+        let mut renew_at = known.and_then(|known| known.renew_at).filter(|_| !due);
+        for (zone, policy) in &policies {
+            let before = known.map(|known| if *zone == "workspace" { &known.workspace } else { &known.intake });
+            let key = match &self.settings.identities {
+                Identities::Users { rotate_after_days } => {
+                    let user = self.user(tenant, zone);
+                    identity::ensure_user(&self.clients.iam, &user, policy).await?;
+                    let key = identity::ensure_key(&self.clients.iam, &user, before, due).await?;
+                    if before != Some(&key) {
+                        renew_at = Some(identity::renew_at(*rotate_after_days));
+                    }
+                    key
+                }
+                Identities::Sessions { role_arn, session_seconds } => match before.filter(|_| !due) {
+                    Some(before) if before.session_token.is_some() => before.clone(),
+                    Some(_) | None => {
+                        let name = format!("{}-{zone}", tenant.tenant);
+                        let (key, at) =
+                            session::open(&self.clients.sts, role_arn, &name, policy, *session_seconds).await?;
+                        renew_at = Some(at);
+                        key
+                    }
+                },
+            };
+            keys.push(key);
+        }
+        match <[_; 2]>::try_from(keys) {
+            Ok([workspace, intake]) => Ok(Access { workspace, intake, renew_at }),
+            Err(_) => Err(StorageError::Call {
+                what: "making identities",
+                why: "two were wanted".to_owned(),
+                transient: false,
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl StorageProvider for S3Storage {
+    async fn ensure(&self, tenant: &TenantStorage, known: Option<&Access>) -> Result<Ensured, StorageError> {
+        let bucket = tenant.bucket(&self.settings.bucket_prefix);
+        let due = known.is_none_or(|known| known.renew_at.is_some_and(|at| at <= SystemTime::now()));
+        let recent = self.recent(&bucket, tenant);
+        if let (Some(guarantees), Some(access), false) = (recent, known, due) {
+            return Ok(Ensured { bucket, access: access.clone(), guarantees });
+        }
+        self.ensure_shared().await?;
+        let (s3, days) = (&self.clients.s3, tenant.landing_retention_days);
+        let guarantees = if let Some(guarantees) = recent {
+            guarantees
+        } else {
+            bucket::create(s3, &bucket, &self.region).await?;
+            bucket::configure(s3, &bucket, days, &self.settings.encryption).await?;
+            // What the store can and cannot do is tried once; settings are put again each time.
+            let tried = self.visits.lock().get(&bucket).map(|visit| visit.guarantees);
+            match tried {
+                Some(guarantees) => guarantees,
+                None => bucket::try_out(s3, &bucket).await?,
+            }
+        };
+        let access = self.ensure_access(&bucket, tenant, known).await?;
+        let visit = Visit { at: Instant::now(), landing_retention_days: days, guarantees };
+        self.visits.lock().insert(bucket.clone(), visit);
+        Ok(Ensured { bucket, access, guarantees })
+    }
+
+    async fn retire(&self, tenant: &TenantStorage) -> Result<(), StorageError> {
+        match &self.settings.identities {
+            Identities::Users { .. } => {
+                for zone in ["workspace", "intake"] {
+                    identity::remove_user(&self.clients.iam, &self.user(tenant, zone)).await?;
+                }
+                Ok(())
+            }
+            Identities::Sessions { .. } => Ok(()),
+        }
+    }
+
+    async fn erase(&self, tenant: &TenantStorage) -> Result<Erased, StorageError> {
+        // Identities first: nobody writes any more while the bucket is emptied.
+        self.retire(tenant).await?;
+        let name = tenant.bucket(&self.settings.bucket_prefix);
+        let erased = erase::bucket(&self.clients.s3, &name).await?;
+        self.visits.lock().remove(&name);
+        let remains = usize::from(erase::exists(&self.clients.s3, &name).await?);
+        let mut identities = 0;
+        if matches!(self.settings.identities, Identities::Users { .. }) {
+            for zone in ["workspace", "intake"] {
+                identities += usize::from(identity::exists(&self.clients.iam, &self.user(tenant, zone)).await?);
+            }
+        }
+        if remains + identities > 0 {
+            return Err(StorageError::Remains { objects: remains, identities });
+        }
+        Ok(erased)
+    }
+}
