@@ -20,6 +20,7 @@ pub mod demo;
 pub mod keys;
 pub mod metrics;
 mod platform;
+pub mod probe;
 pub mod profiles;
 mod release;
 mod routes;

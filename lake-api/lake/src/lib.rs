@@ -28,6 +28,7 @@ mod commit;
 mod contracts;
 mod durable_local;
 mod lake;
+mod mounted_credentials;
 mod parquet_file;
 mod part_upload;
 mod put_if_absent;

@@ -12,6 +12,7 @@ use oscar_permit::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::durable_local::DurableLocal;
+use crate::mounted_credentials::MountedCredentials;
 
 /// Where a tenant's bytes are. It can be written down, so that a worker process opens the same place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +23,8 @@ pub enum StorageConfig {
         /// The directory; made when it is not there.
         root: PathBuf,
     },
-    /// An S3 bucket. Credentials come from the environment (`AWS_ACCESS_KEY_ID`,
-    /// `AWS_SECRET_ACCESS_KEY`, web identity), never from a file of ours.
+    /// An S3 bucket. Credentials come from a mounted folder, or else from the environment
+    /// (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, web identity).
     S3 {
         /// The server, when it is not Amazon's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,6 +39,11 @@ pub enum StorageConfig {
         /// Whether plain HTTP is allowed: only for a server on the same machine or mesh.
         #[serde(default)]
         allow_http: bool,
+        /// A folder with the files `access-key-id`, `secret-access-key` and, for a session,
+        /// `session-token`. They are read again and again, so they can be replaced while
+        /// the program runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credentials: Option<PathBuf>,
     },
 }
 
@@ -76,8 +82,8 @@ impl Storage {
     pub fn open(config: &StorageConfig) -> Result<Self, StorageError> {
         let store = match config {
             StorageConfig::Local { root } => open_local(root)?,
-            StorageConfig::S3 { endpoint, region, bucket, prefix, allow_http } => {
-                let server = s3_client(endpoint.as_deref(), region, bucket, *allow_http)?;
+            StorageConfig::S3 { endpoint, region, bucket, prefix, allow_http, credentials } => {
+                let server = s3_client(endpoint.as_deref(), region, bucket, *allow_http, credentials.as_deref())?;
                 under_prefix(server, prefix)?
             }
         };
@@ -136,6 +142,7 @@ fn s3_client(
     region: &str,
     bucket: &str,
     allow_http: bool,
+    credentials: Option<&std::path::Path>,
 ) -> Result<Arc<dyn ObjectStore>, StorageError> {
     // A store that is down is reported within half a minute instead of the library's three.
     let retry = RetryConfig {
@@ -160,6 +167,9 @@ fn s3_client(
         .with_conditional_put(S3ConditionalPut::ETagMatch);
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
+    }
+    if let Some(folder) = credentials {
+        builder = builder.with_credentials(Arc::new(MountedCredentials::new(folder)));
     }
     Ok(Arc::new(builder.build().map_err(StorageError::Client)?))
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use oscar_permit::{CanonicalError, Sha256Digest, canonical_json};
+use oscar_permit::{CanonicalError, ProbePlan, Sha256Digest, canonical_json};
 
 use crate::names::{PROBE, Zone, labels};
-use crate::probe_plan::ProbePlan;
 use crate::service_config::{jwks_file, service_config};
 use crate::tenant_plan::TenantPlan;
 

@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job, JobSpec, JobTemplat
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use oscar_crds::Delivery;
-use oscar_permit::{DatasetName, PermitId};
+use oscar_permit::{DatasetName, EXIT_REFUSED, PermitId};
 
 use crate::compute::Resources;
 use crate::config_map::{CONFIG, PERMITS, PROFILES};
@@ -156,9 +156,7 @@ fn arguments(delivery: &Delivery, permit: &PermitId, dataset: &DatasetName) -> V
     arguments
 }
 
-/// Exit code of `lake-api intake` for a package that was refused: trying again would not help.
-const EXIT_REFUSED: i32 = 3;
-
+/// Trying a refused package again would not help.
 fn refused_is_final() -> k8s_openapi::api::batch::v1::PodFailurePolicy {
     use k8s_openapi::api::batch::v1::{PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule};
     PodFailurePolicy {
@@ -167,7 +165,7 @@ fn refused_is_final() -> k8s_openapi::api::batch::v1::PodFailurePolicy {
             on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
                 container_name: Some("intake".to_owned()),
                 operator: "In".to_owned(),
-                values: vec![EXIT_REFUSED],
+                values: vec![i32::from(EXIT_REFUSED)],
             }),
             on_pod_conditions: None,
         }],

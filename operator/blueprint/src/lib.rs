@@ -34,7 +34,7 @@ pub use extract_job::{Run, extract_cron_job, extract_cron_name, extract_job, ext
 pub use installation::{Installation, InstallationError, LakeApiImage, ObjectStore, Peer, ProbeTargets, Scratch};
 pub use object::{Kind, Object, ObjectError};
 pub use probe_job::probe_job;
-pub use probe_plan::{Attempt, ProbePlan, ProbeStore, probe_plan};
+pub use probe_plan::probe_plan;
 pub use service_config::jwks_file;
 pub use tenant_objects::{BlueprintError, TenantObjects, tenant_objects};
 pub use tenant_plan::{AccessKey, GatewayAccess, Issuer, Neighbour, Running, Secrets, TenantPlan};

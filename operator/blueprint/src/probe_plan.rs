@@ -1,4 +1,4 @@
-//! What a probe tries, as `lake-api probe` reads it.
+//! What a probe tries.
 //!
 //! Every path that the firewall closes is tried from inside, with the identity and the labels
 //! of the pods that it is closed for; the own bucket, the one path that is open, must work,
@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use oscar_permit::{CanonicalError, Sha256Digest, canonical_json};
-use serde::{Deserialize, Serialize};
+use oscar_permit::{Attempt, CanonicalError, ProbePlan, ProbeStore, Sha256Digest, canonical_json};
 
 use crate::installation::ProbeTargets;
 use crate::names::Zone;
@@ -19,83 +18,6 @@ use crate::tenant_plan::{GatewayAccess, TenantPlan};
 /// How long one attempt may take, in milliseconds. A path that is closed by dropping packets
 /// is known to be closed only after this time.
 const ATTEMPT_MILLISECONDS: u32 = 2_000;
-
-/// One zone's plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ProbePlan {
-    /// Digest of the policies and the image that are measured, so that a measurement of
-    /// another firewall has another plan.
-    pub firewall: Sha256Digest,
-    /// Longest time of one attempt.
-    pub attempt_milliseconds: u32,
-    /// The store that the S3 attempts go to.
-    pub store: ProbeStore,
-    /// What must fail, by a name for people.
-    pub must_fail: BTreeMap<String, Attempt>,
-    /// What must work.
-    pub must_work: BTreeMap<String, Attempt>,
-}
-
-/// The object store's endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ProbeStore {
-    /// The endpoint.
-    pub endpoint: String,
-    /// The region.
-    pub region: String,
-    /// The folder that holds the pod's identity.
-    pub credentials: String,
-}
-
-/// One attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "try", deny_unknown_fields)]
-pub enum Attempt {
-    /// Opens a TCP connection.
-    Tcp {
-        /// To where.
-        address: SocketAddr,
-    },
-    /// Sends a DNS question over UDP and waits for any answer.
-    Dns {
-        /// To where.
-        address: SocketAddr,
-    },
-    /// Resolves a name the way programs do.
-    Resolve {
-        /// The name.
-        host: String,
-    },
-    /// Reads and lists with the pod's own identity. Closed means: the store answered, and
-    /// denied it.
-    Bucket {
-        /// The bucket.
-        bucket: String,
-        /// A prefix in it.
-        prefix: String,
-    },
-}
-
-impl ProbePlan {
-    /// The plan's file, as it is mounted.
-    ///
-    /// # Errors
-    /// When there is no canonical form.
-    pub fn file(&self) -> Result<Vec<u8>, CanonicalError> {
-        canonical_json(self)
-    }
-
-    /// SHA-256 of the file. A probe reports the digest of the file that it has read, so an
-    /// answer counts for the plan that was asked and no other.
-    ///
-    /// # Errors
-    /// When there is no canonical form.
-    pub fn digest(&self) -> Result<Sha256Digest, CanonicalError> {
-        Ok(Sha256Digest::of(self.file()?))
-    }
-}
 
 /// The policies of a zone and the image that measures them. The gateway's own path is left
 /// out, because the measurement opens it.
@@ -115,7 +37,8 @@ pub fn probe_plan(plan: &TenantPlan, zone: Zone) -> Result<ProbePlan, CanonicalE
         &plan.installation.probe;
     let mut tcp = |name: &str, addresses: &[SocketAddr]| {
         for address in addresses {
-            must_fail.insert(format!("{name} {address}"), Attempt::Tcp { address: *address });
+            let attempt = Attempt::Tcp { address: *address, refusal_shows_path: true };
+            must_fail.insert(format!("{name} {address}"), attempt);
         }
     };
     tcp("outside host", outside_tcp);
@@ -133,7 +56,7 @@ pub fn probe_plan(plan: &TenantPlan, zone: Zone) -> Result<ProbePlan, CanonicalE
     );
     for neighbour in &plan.neighbours {
         if let Some(address) = neighbour.lake_api {
-            must_fail.insert(format!("lake-api of tenant {}", neighbour.name), Attempt::Tcp { address });
+            must_fail.insert(format!("lake-api of tenant {}", neighbour.name), service(address));
         }
         if let Some(name) = &neighbour.bucket {
             must_fail.insert(format!("bucket of tenant {}", neighbour.name), bucket(name, "lake/"));
@@ -141,7 +64,7 @@ pub fn probe_plan(plan: &TenantPlan, zone: Zone) -> Result<ProbePlan, CanonicalE
     }
     if let Some(address) = plan.own_lake_api {
         // Not even a tenant's own pods talk to each other.
-        must_fail.insert("own lake-api".to_owned(), Attempt::Tcp { address });
+        must_fail.insert("own lake-api".to_owned(), service(address));
     }
     let own_forbidden: &[&str] = match zone {
         Zone::Workspace => &["landing/"],
@@ -162,6 +85,11 @@ pub fn probe_plan(plan: &TenantPlan, zone: Zone) -> Result<ProbePlan, CanonicalE
         must_fail,
         must_work,
     })
+}
+
+/// A service without pods is refused by the node itself, which shows nothing.
+const fn service(address: SocketAddr) -> Attempt {
+    Attempt::Tcp { address, refusal_shows_path: false }
 }
 
 fn bucket(name: &str, prefix: &str) -> Attempt {

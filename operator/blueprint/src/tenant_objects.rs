@@ -1,6 +1,6 @@
 //! All objects of a tenant, in the order in which they are applied.
 
-use oscar_permit::{CanonicalError, Sha256Digest};
+use oscar_permit::{CanonicalError, ProbePlan, Sha256Digest};
 
 use crate::config_map::{Files, files};
 use crate::deployment::{deployment, service};
@@ -9,7 +9,7 @@ use crate::namespace::namespace;
 use crate::network_policy::network_policies;
 use crate::object::{Object, ObjectError};
 use crate::probe_job::cron_job;
-use crate::probe_plan::{ProbePlan, probe_plan};
+use crate::probe_plan::probe_plan;
 use crate::resource_quota::{limit_range, resource_quota};
 use crate::secret::secrets;
 use crate::service_account::service_accounts;

@@ -20,8 +20,7 @@ use oscar_blueprint::{
 };
 use oscar_crds::condition::{DELIVERED, Finding, ISOLATED, READY, STORAGE_READY, merge};
 use oscar_crds::{Extract, ExtractPhase, ExtractRun, ExtractStatus, PermitPhase, Tenant};
-use oscar_permit::{DatasetName, PermitId, Sha256Digest, canonical_json};
-use serde::Deserialize;
+use oscar_permit::{DatasetName, IntakeRun, PermitId, Sha256Digest, canonical_json};
 use serde_json::json;
 
 use super::context::{Context, tenant_name};
@@ -60,18 +59,6 @@ pub enum ExtractError {
     /// An object that is none.
     #[error(transparent)]
     Object(#[from] oscar_blueprint::ObjectError),
-}
-
-/// A run's last words; those of `lake-api intake`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct RunReport {
-    delivered: bool,
-    delivery: Option<String>,
-    rows: Option<i64>,
-    quarantined: Option<i64>,
-    rule: Option<String>,
-    message: Option<String>,
 }
 
 /// Where an extract stands.
@@ -287,13 +274,13 @@ fn ended(context: &Context, namespace: &str, job: &str, failed: Option<&str>, la
             wait: SOON,
         };
     };
-    let report: RunReport = serde_json::from_str(&end.words).unwrap_or_default();
+    let report: IntakeRun = serde_json::from_str(&end.words).unwrap_or_default();
     let run = ExtractRun {
         job: job.to_owned(),
         finished_at: Time(end.at),
-        delivery: report.delivery.clone(),
-        rows: report.rows,
-        quarantined: report.quarantined,
+        delivery: report.delivery.map(|digest| digest.to_string()),
+        rows: report.rows.and_then(|rows| i64::try_from(rows).ok()),
+        quarantined: report.quarantined.and_then(|rows| i64::try_from(rows).ok()),
         rule: report.rule.clone(),
     };
     let (phase, ready) = verdict(&report, pod, failed);
@@ -301,7 +288,7 @@ fn ended(context: &Context, namespace: &str, job: &str, failed: Option<&str>, la
     Standing { phase, ready, run: Some(run), wait }
 }
 
-fn verdict(report: &RunReport, pod: &PodSight, failed: Option<&str>) -> (ExtractPhase, Finding) {
+fn verdict(report: &IntakeRun, pod: &PodSight, failed: Option<&str>) -> (ExtractPhase, Finding) {
     let message = report.message.clone();
     if report.delivered && failed.is_none() {
         let message = message.unwrap_or_else(|| "The dataset is in the lake as delivered.".to_owned());

@@ -41,6 +41,7 @@ pub(crate) fn s3_config(server: &SeaweedFs) -> StorageConfig {
         bucket: BUCKET.to_owned(),
         prefix: format!("tenants/{}", uuid::Uuid::new_v4()),
         allow_http: true,
+        credentials: None,
     }
 }
 

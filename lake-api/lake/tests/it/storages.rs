@@ -29,6 +29,7 @@ fn a_prefix_cannot_climb_out() {
             bucket: "tenants".into(),
             prefix: prefix.into(),
             allow_http: false,
+            credentials: None,
         };
         assert!(matches!(Storage::open(&config), Err(StorageError::Prefix)), "{prefix}");
     }

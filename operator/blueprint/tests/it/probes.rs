@@ -1,8 +1,8 @@
 //! What is measured.
 
 use oscar_blueprint::names::Zone;
-use oscar_blueprint::{Attempt, GatewayAccess, TenantPlan, probe_plan, tenant_objects};
-use oscar_permit::Sha256Digest;
+use oscar_blueprint::{GatewayAccess, TenantPlan, probe_plan, tenant_objects};
+use oscar_permit::{Attempt, Sha256Digest};
 
 use crate::fixture::{one, plan};
 

@@ -18,32 +18,12 @@ use oscar_blueprint::GatewayAccess;
 use oscar_blueprint::names::Zone;
 use oscar_crds::Isolation;
 use oscar_crds::condition::{Finding, ISOLATED};
-use oscar_permit::Sha256Digest;
-use serde::Deserialize;
+use oscar_permit::{ProbeReport, Sha256Digest};
 
 /// After a breach the firewall is measured anew so soon.
 const AFTER_BREACH: SignedDuration = SignedDuration::from_secs(10);
 /// A probe that has not ended by then will not.
 const PROBE_TIME: SignedDuration = SignedDuration::from_secs(75);
-
-/// What a probe wrote before it ended; the lake-api's words.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ProbeReport {
-    /// SHA-256 of the plan that was read.
-    pub(crate) plan: Sha256Digest,
-    /// The firewall that the plan names.
-    pub(crate) firewall: Sha256Digest,
-    /// Paths that are open although they must not be.
-    #[serde(default)]
-    pub(crate) open: Vec<String>,
-    /// Paths that are closed although they must not be: then nothing was measured.
-    #[serde(default)]
-    pub(crate) closed: Vec<String>,
-    /// Attempts that could not be made.
-    #[serde(default)]
-    pub(crate) broken: Vec<String>,
-}
 
 /// One measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,8 +116,10 @@ fn standing(situation: &Situation, zone: Zone) -> Standing {
             Err(why) => return Standing::Unmeasurable(why.clone()),
             Ok(report) if report.firewall != *firewall => {}
             Ok(report) if !report.open.is_empty() => return Standing::Breached(found.at, report.open.clone()),
-            Ok(report) if !(report.closed.is_empty() && report.broken.is_empty()) => {
-                let missing: Vec<&str> = report.closed.iter().chain(&report.broken).map(String::as_str).collect();
+            // Of an older plan: it may have tried what is no more there.
+            Ok(report) if report.plan != *plan && !report.held() => {}
+            Ok(report) if !report.held() => {
+                let missing: Vec<&str> = report.closed.iter().chain(&report.unclear).map(String::as_str).collect();
                 return Standing::Unmeasurable(format!("what must work does not: {}", missing.join(", ")));
             }
             Ok(report) if report.plan == *plan => return Standing::Held(found.at),
@@ -239,7 +221,7 @@ mod tests {
             firewall: digest("firewall"),
             open: Vec::new(),
             closed: Vec::new(),
-            broken: Vec::new(),
+            unclear: Vec::new(),
         }
     }
 
@@ -363,6 +345,18 @@ mod tests {
         cut_off[0].report.as_mut().unwrap().closed.push("lake/ of the own bucket".to_owned());
         let verdict = judge(&situation(cut_off));
         assert_eq!(short(&verdict), (None, "NotMeasurable", GatewayAccess::Withdrawn));
+    }
+
+    #[test]
+    fn an_older_plan_that_missed_something_says_nothing_and_one_that_found_a_hole_does() {
+        let mut older = situation(both(80));
+        let mut report = report("older plan");
+        report.unclear.push("bucket of tenant gone".to_owned());
+        older.measurements.push(Measurement { zone: Zone::Intake, at: at(95), report: Ok(report.clone()) });
+        assert_eq!(short(&judge(&older)), (Some(true), "Measured", GatewayAccess::Open));
+        report.open.push("resolver".to_owned());
+        older.measurements.push(Measurement { zone: Zone::Intake, at: at(96), report: Ok(report) });
+        assert_eq!(short(&judge(&older)), (Some(false), "Breached", GatewayAccess::Withdrawn));
     }
 
     #[test]
