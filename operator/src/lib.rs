@@ -14,6 +14,7 @@
 pub mod admin;
 pub mod cli;
 pub mod controllers;
+pub mod discover;
 pub mod jwks;
 pub mod keys;
 pub mod lease;

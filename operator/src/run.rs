@@ -22,6 +22,7 @@ use crate::admin::{self, Admin};
 use crate::controllers::context::Context;
 use crate::controllers::failure::Failures;
 use crate::controllers::{data_permit, extract, tenant};
+use crate::discover::discover;
 use crate::jwks::JwksCache;
 use crate::keys::KeyStore;
 use crate::lease::{Leadership, Terms};
@@ -77,10 +78,13 @@ pub async fn run_until_stopped(settings: Settings, place: Place) -> anyhow::Resu
 pub async fn run(
     client: Client,
     storage: Arc<dyn StorageProvider>,
-    settings: Settings,
+    mut settings: Settings,
     place: Place,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let targets = &mut settings.installation.probe;
+    discover(&client, targets).await.context("the cluster's own addresses cannot be found")?;
+    settings.installation.validate()?;
     let mut tasks = JoinSet::new();
     let (world, metrics) = (Arc::new(World::default()), Arc::new(Metrics::default()));
     let (triggers, triggered) = trigger();

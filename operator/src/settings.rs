@@ -117,7 +117,7 @@ impl Settings {
     }
 
     fn validate(&self) -> Result<(), SettingsError> {
-        self.installation.validate()?;
+        self.installation.validate_given()?;
         let CertificateSettings { domain: _, days, renew_before_days } = &self.certificates;
         if *days == 0 || renew_before_days >= days {
             return Err(SettingsError::Bound("certificates.renewBeforeDays must be less than certificates.days"));

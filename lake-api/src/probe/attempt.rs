@@ -77,10 +77,9 @@ async fn dns(address: SocketAddr, longest: Duration) -> Outcome {
 }
 
 async fn resolve(host: &str, longest: Duration) -> Outcome {
-    match timeout(longest, tokio::net::lookup_host((host, 443))).await {
-        Ok(Ok(mut addresses)) if addresses.next().is_some() => Outcome::Open,
-        Ok(Ok(_) | Err(_)) | Err(_) => Outcome::Closed,
-    }
+    let found = timeout(longest, tokio::net::lookup_host((host, 443))).await;
+    let named = found.is_ok_and(|found| found.is_ok_and(|mut addresses| addresses.next().is_some()));
+    if named { Outcome::Open } else { Outcome::Closed }
 }
 
 /// Asks to list and to read. Open as soon as one of them is allowed: "no such key" is the

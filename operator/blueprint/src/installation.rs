@@ -113,13 +113,16 @@ pub struct ProbeTargets {
     pub outside_tcp: Vec<SocketAddr>,
     /// Hosts outside that answer DNS over UDP.
     pub outside_udp: Vec<SocketAddr>,
-    /// Resolvers, the cluster's own among them.
+    /// Resolvers; the cluster's own is added by the operator.
+    #[serde(default)]
     pub resolvers: Vec<SocketAddr>,
     /// The cloud's metadata service, or what stands for it.
     pub metadata: Vec<SocketAddr>,
-    /// The API server's addresses.
+    /// The API server's addresses; added by the operator.
+    #[serde(default)]
     pub api_server: Vec<SocketAddr>,
-    /// The kubelets' addresses.
+    /// The kubelets' addresses; added by the operator.
+    #[serde(default)]
     pub kubelets: Vec<SocketAddr>,
     /// How often the firewall is measured anew.
     pub interval_minutes: u32,
@@ -143,11 +146,21 @@ impl Default for Scratch {
 }
 
 impl Installation {
-    /// Checks what types alone cannot say.
+    /// Checks what types alone cannot say, once the cluster's own addresses are among the
+    /// probes' targets.
     ///
     /// # Errors
     /// The first setting that would open or measure something other than it says.
     pub fn validate(&self) -> Result<(), InstallationError> {
+        self.validate_given()?;
+        self.probe.validate_found()
+    }
+
+    /// Checks what people have to give; what the operator finds by itself may be missing.
+    ///
+    /// # Errors
+    /// See [`Self::validate`].
+    pub fn validate_given(&self) -> Result<(), InstallationError> {
         let Self {
             lake_api,
             gateway,
@@ -166,7 +179,7 @@ impl Installation {
         monitoring.validate("monitoring")?;
         operator.validate("operator")?;
         object_store.validate()?;
-        probe.validate()
+        probe.validate_given()
     }
 }
 
@@ -224,19 +237,20 @@ impl ObjectStore {
 }
 
 impl ProbeTargets {
-    fn validate(&self) -> Result<(), InstallationError> {
-        let Self { outside_tcp, outside_udp, resolvers, metadata, api_server, kubelets, interval_minutes } = self;
-        let groups = [
-            ("outsideTcp", outside_tcp),
-            ("outsideUdp", outside_udp),
-            ("resolvers", resolvers),
-            ("metadata", metadata),
-            ("apiServer", api_server),
-            ("kubelets", kubelets),
-        ];
-        if let Some((name, _)) = groups.into_iter().find(|(_, targets)| targets.is_empty()) {
-            return Err(InstallationError::Probe(name));
-        }
+    fn validate_given(&self) -> Result<(), InstallationError> {
+        let Self { outside_tcp, outside_udp, resolvers: _, metadata, api_server: _, kubelets: _, interval_minutes } =
+            self;
+        all_named([("outsideTcp", outside_tcp), ("outsideUdp", outside_udp), ("metadata", metadata)])?;
         if (1..60).contains(interval_minutes) { Ok(()) } else { Err(InstallationError::Interval) }
     }
+
+    fn validate_found(&self) -> Result<(), InstallationError> {
+        let Self { resolvers, api_server, kubelets, .. } = self;
+        all_named([("resolvers", resolvers), ("apiServer", api_server), ("kubelets", kubelets)])
+    }
+}
+
+fn all_named<const N: usize>(groups: [(&'static str, &Vec<SocketAddr>); N]) -> Result<(), InstallationError> {
+    let empty = groups.into_iter().find(|(_, targets)| targets.is_empty());
+    empty.map_or(Ok(()), |(name, _)| Err(InstallationError::Probe(name)))
 }
