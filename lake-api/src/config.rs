@@ -117,9 +117,15 @@ impl DevIssuerSettings {
 pub struct Limits {
     /// Largest request body.
     pub body_bytes: usize,
-    /// Requests in flight; above it the answer is 503.
+    /// Connections at a time; above it new ones wait.
+    pub connections: usize,
+    /// How long a connection may owe the head of a request or the taking of an answer, in
+    /// seconds; then it is closed.
+    pub idle_seconds: u64,
+    /// Requests being answered; above it the answer is 503.
     pub requests_in_flight: usize,
-    /// Longest time for one request, in seconds; above it the answer is 504.
+    /// Longest time for the body of a request to arrive, and then for its answer, in
+    /// seconds; above it the answer is 408 or 504.
     pub request_seconds: u64,
     /// Requests of one identity per second; above it the answer is 429.
     pub requests_per_second: u32,
@@ -139,6 +145,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 256 * 1024,
+            connections: 1024,
+            idle_seconds: 30,
             requests_in_flight: 512,
             request_seconds: 30,
             requests_per_second: 50,
@@ -158,9 +166,17 @@ impl Limits {
         Duration::from_secs(self.request_seconds)
     }
 
+    /// How long a connection may owe bytes.
+    #[must_use]
+    pub const fn idle_time(&self) -> Duration {
+        Duration::from_secs(self.idle_seconds)
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         let Self {
             body_bytes,
+            connections,
+            idle_seconds,
             requests_in_flight,
             request_seconds,
             requests_per_second,
@@ -172,6 +188,8 @@ impl Limits {
         } = *self;
         let fields = [
             ("bodyBytes", body_bytes == 0),
+            ("connections", connections == 0),
+            ("idleSeconds", idle_seconds == 0),
             ("requestsInFlight", requests_in_flight == 0),
             ("requestSeconds", request_seconds == 0),
             ("requestsPerSecond", requests_per_second == 0),

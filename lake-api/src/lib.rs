@@ -28,5 +28,6 @@ mod scope;
 mod seal;
 pub mod server;
 pub mod service;
+mod signals;
 pub mod telemetry;
 mod vault;

@@ -12,6 +12,7 @@ use oscar_permit::{DataPermit, TenantName};
 use crate::config::{DevIssuerSettings, ServeConfig};
 use crate::delivery::{Destination, deliver};
 use crate::server::Server;
+use crate::signals::asked_to_stop;
 
 /// The tenant's service: vetted results out of pseudonymised register data.
 #[derive(Debug, Parser)]
@@ -131,26 +132,9 @@ fn configured_destination(config: &ServeConfig) -> anyhow::Result<Destination> {
 
 async fn run_serve(config: ServeConfig) -> anyhow::Result<()> {
     let running = Server::start(config).await.context("the service does not start")?;
-    if let Some(issuer) = running.dev_issuer() {
-        tracing::warn!(
-            issuer = issuer.issuer(),
-            "the development issuer runs: anybody on this machine can be any user"
-        );
-    }
-    wait_for_signal().await?;
+    asked_to_stop().await.context("cannot wait for the signal to stop")?;
     tracing::info!("stopping");
     running.shutdown().await;
-    Ok(())
-}
-
-async fn wait_for_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
     Ok(())
 }
 

@@ -53,14 +53,30 @@ pub enum PeerError {
 /// # Panics
 /// When the peer is broken, and with `CI` set also when it is absent: continuous
 /// integration skips nothing.
-#[expect(clippy::panic, clippy::print_stderr, reason = "called by tests only: it fails or skips the calling test")]
+#[expect(clippy::panic, reason = "called by tests only: it fails the calling test")]
 pub fn required_in_ci<T>(peer: Result<T, PeerError>) -> Option<T> {
     match peer {
         Ok(peer) => Some(peer),
-        Err(PeerError::Absent(why)) if std::env::var_os("CI").is_none() => {
-            eprintln!("SKIPPED: {why}");
+        Err(PeerError::Absent(why)) if !in_ci() => {
+            skipped(&why);
             None
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Whether this is continuous integration, which skips nothing: `CI` is set, and not to `false`.
+#[must_use]
+pub fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value != "false" && !value.is_empty())
+}
+
+/// Says that the calling test proves nothing here, and why.
+///
+/// Written past the test harness, which would show it only for tests that fail.
+pub fn skipped(why: &str) {
+    use std::io::Write as _;
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // One write, so that lines of tests that run side by side stay whole.
+    let _ = std::io::stderr().write_all(format!("SKIPPED {test}: {why}\n").as_bytes());
 }

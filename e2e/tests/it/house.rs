@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use oscar_peers::{in_ci, skipped};
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
-}
-
-fn in_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|value| value != "false" && !value.is_empty())
 }
 
 fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Output {
@@ -47,7 +45,7 @@ fn component(name: &str) -> bool {
     let there = Command::new(cargo()).args([name, "--version"]).output().is_ok_and(|output| output.status.success());
     if !there {
         assert!(!in_ci(), "cargo {name} is missing on CI");
-        println!("SKIPPED: cargo {name} is not installed (rustup component add {name})");
+        skipped(&format!("cargo {name} is not installed (rustup component add {name})"));
     }
     there
 }
@@ -79,7 +77,7 @@ fn cargo_deny() -> Option<PathBuf> {
         return Some("cargo-deny".into());
     }
     if !in_ci() {
-        println!("SKIPPED: cargo-deny is not installed (cargo install cargo-deny --locked)");
+        skipped("cargo-deny is not installed (cargo install cargo-deny --locked)");
         return None;
     }
     let tools = tools.to_string_lossy();
@@ -103,7 +101,7 @@ fn no_dependency_has_a_known_vulnerability_where_the_database_can_be_fetched() {
     let output = run(deny, &["--config", ".cargo/deny.toml", "check", "--hide-inclusion-graph", "advisories"]);
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() && said.contains("failed to fetch advisory database") {
-        println!("SKIPPED: the advisory database cannot be fetched on this machine");
+        skipped("the advisory database cannot be fetched on this machine");
         return;
     }
     assert_clean("cargo deny check advisories", &output);

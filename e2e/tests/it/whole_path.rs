@@ -57,6 +57,9 @@ fn main_job(installation: &Installation, provider: &OidcProvider) {
     assert!(delivery.found_below(&installation.folder().join("permits")).unwrap().is_empty());
     let everywhere = delivery.found_below(installation.folder()).unwrap();
     assert!(everywhere.is_empty(), "person numbers stand in {everywhere:?}");
+    let log = std::fs::read_to_string(installation.folder().join("serve.log")).unwrap();
+    assert!(log.contains("\"request\"") && !log.contains("SELECT"), "statements stand in the log");
+    assert!(!log.contains(&served.token("alice").unwrap()), "a token stands in the log");
     let _by_sex = submit(&served, BY_SEX, "Persons by sex");
     assert!(served.ask("erin", &["audit", "list"]).is_ok());
     assert!(served.ask("alice", &["catalogue", DATASET]).is_ok());

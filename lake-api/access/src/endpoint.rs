@@ -26,7 +26,8 @@ pub enum EndpointError {
 }
 
 /// Whether the URL names this machine by a loopback address or as `localhost`.
-pub(crate) fn is_loopback(url: &Url) -> bool {
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

@@ -35,7 +35,7 @@ pub mod token;
 
 pub use bounded_http::HttpError;
 pub use dev_issuer::{DevIssuer, DevIssuerError, DevIssuerOptions};
-pub use endpoint::EndpointError;
+pub use endpoint::{EndpointError, is_loopback};
 pub use permit_book::{
     Decision, HeldGrant, HeldPermit, PermitBook, PermitBookError, PermitProblem, Permits, ProblemKind,
 };

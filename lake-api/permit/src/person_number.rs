@@ -271,7 +271,7 @@ mod tests {
         let folder = std::env::var("OSCAR_TEST_DATA")
             .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned());
         let Ok(text) = std::fs::read_to_string(format!("{folder}/dk/medcom_test_patients.json")) else {
-            println!("SKIPPED: the official test patients are not on this machine");
+            oscar_peers::skipped("dk/medcom_test_patients.json is not in the test data folder (OSCAR_TEST_DATA)");
             return;
         };
         let patients: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use oscar_access::is_loopback;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -18,7 +19,7 @@ use crate::api::release::{ContentFormat, Release, ReleasePage, ReleaseRequest, W
 use crate::api::review::{ReviewPack, VoteRequest, Votes};
 
 /// An answer larger than this is not read into memory.
-const LARGEST_ANSWER: u64 = 256 * 1024 * 1024;
+const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
 
 /// One person's view of one server.
 #[derive(Clone)]
@@ -49,12 +50,33 @@ pub enum ClientError {
         /// The HTTP status.
         status: u16,
     },
-    /// The address cannot carry a path.
-    #[error("the server's address must begin with http:// or https://")]
-    Address,
+    /// An address that a token must not be sent to.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// The HTTP client could not be built.
     #[error("the HTTP client cannot be set up")]
     Setup(#[source] reqwest::Error),
+}
+
+/// Why an address is not a server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Not a web address.
+    #[error("the server's address must begin with https://, or with http:// on this machine")]
+    Form,
+    /// Not encrypted, and not this machine.
+    #[error("the server's address must begin with https://: over http:// others could read the token")]
+    Plain,
+}
+
+/// Checks that a token may be sent to `server`.
+pub(crate) fn check_address(server: &Url) -> Result<(), AddressError> {
+    match server.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(server) => Ok(()),
+        "http" => Err(AddressError::Plain),
+        _ => Err(AddressError::Form),
+    }
 }
 
 impl ClientError {
@@ -70,7 +92,7 @@ impl ClientError {
                 _ => Exit::Failure,
             },
             Self::Foreign { .. } | Self::Setup(_) => Exit::Failure,
-            Self::Address => Exit::Usage,
+            Self::Address(_) => Exit::Usage,
         }
     }
 
@@ -79,7 +101,7 @@ impl ClientError {
     pub fn rule(&self) -> Option<String> {
         match self {
             Self::Problem(problem) => Some(problem.code.clone()),
-            Self::Unreachable { .. } | Self::Foreign { .. } | Self::Address | Self::Setup(_) => None,
+            Self::Unreachable { .. } | Self::Foreign { .. } | Self::Address(_) | Self::Setup(_) => None,
         }
     }
 
@@ -88,11 +110,14 @@ impl ClientError {
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Problem(problem) if problem.status == 401 => Some("run 'oscar login', or set OSCAR_TOKEN".into()),
+            Self::Problem(problem) if problem.status == 404 && problem.remedy.is_none() => {
+                Some("check the name; 'oscar permit' shows what your permits let you see".into())
+            }
             Self::Problem(problem) => problem.remedy.clone(),
             Self::Unreachable { .. } | Self::Foreign { .. } => {
                 Some("check --server (or OSCAR_SERVER), and that the server is running".into())
             }
-            Self::Address | Self::Setup(_) => None,
+            Self::Address(_) | Self::Setup(_) => None,
         }
     }
 }
@@ -102,11 +127,14 @@ type Answer<T> = Result<T, ClientError>;
 impl ApiClient {
     /// A client for `base`, with a bearer token where there is one.
     pub(crate) fn new(base: Url, token: Option<String>) -> Answer<Self> {
-        if base.cannot_be_a_base() || !matches!(base.scheme(), "http" | "https") {
-            return Err(ClientError::Address);
+        check_address(&base)?;
+        let mut builder = reqwest::Client::builder();
+        if is_loopback(&base) {
+            // The token stays on this machine, whatever the environment says of proxies.
+            builder = builder.no_proxy();
         }
         // A redirect could carry the token to another host: none is followed.
-        let http = reqwest::Client::builder()
+        let http = builder
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_mins(5))
@@ -206,7 +234,7 @@ impl ApiClient {
     fn request(&self, method: Method, path: &[&str]) -> Answer<RequestBuilder> {
         let mut url = self.base.clone();
         // Segments are percent-encoded one by one: an id cannot leave its place in the path.
-        url.path_segments_mut().map_err(|()| ClientError::Address)?.pop_if_empty().push("v1").extend(path);
+        url.path_segments_mut().map_err(|()| AddressError::Form)?.pop_if_empty().push("v1").extend(path);
         let builder = self.http.request(method, url);
         Ok(match &self.token {
             Some(token) => builder.bearer_auth(token),
@@ -245,12 +273,16 @@ impl ApiClient {
         }
     }
 
-    async fn read(&self, response: Response) -> Answer<Bytes> {
+    async fn read(&self, mut response: Response) -> Answer<Bytes> {
         let status = response.status().as_u16();
-        if response.content_length().is_some_and(|length| length > LARGEST_ANSWER) {
-            return Err(ClientError::Foreign { status });
+        let mut answer = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|source| self.unreachable(source))? {
+            answer.extend_from_slice(&chunk);
+            if answer.len() > LARGEST_ANSWER {
+                return Err(ClientError::Foreign { status });
+            }
         }
-        response.bytes().await.map_err(|source| self.unreachable(source))
+        Ok(answer.freeze())
     }
 
     fn unreachable(&self, source: reqwest::Error) -> ClientError {

@@ -6,7 +6,7 @@ use super::client::ClientError;
 use super::exit::Exit;
 use super::release_state::state_name;
 use crate::api::query::Refusal;
-use crate::api::release::Release;
+use crate::api::release::{Release, ReleaseState};
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,9 @@ pub enum CliError {
     /// No token.
     #[error("there is no valid token for this server")]
     LoginNeeded,
+    /// Nobody has given the caller anything.
+    #[error("no permit in force names you")]
+    NoPermit,
     /// Anything else, in words that hold no data.
     #[error("{0}")]
     Failed(String),
@@ -73,6 +76,7 @@ impl CliError {
             Self::Verification(_) | Self::Journal(..) => Exit::VerificationFailed,
             Self::Usage(_) => Exit::Usage,
             Self::LoginNeeded => Exit::LoginNeeded,
+            Self::NoPermit => Exit::NotFound,
         }
     }
 
@@ -96,6 +100,7 @@ impl CliError {
             | Self::Journal(..)
             | Self::Usage(_)
             | Self::LoginNeeded
+            | Self::NoPermit
             | Self::Failed(_) => None,
         }
     }
@@ -107,8 +112,14 @@ impl CliError {
             Self::Gate(refusal) => Some(refusal.remedy.clone()),
             Self::Client(error) => error.remedy(),
             Self::NotReleased(release) => Some(release.next.clone()),
+            Self::NoPermit => Some("ask the authority that decides on permits".into()),
             Self::LoginNeeded => Some("run 'oscar login', or set OSCAR_TOKEN".into()),
-            Self::Pending(release) => Some(format!("ask again with 'oscar release show {} --wait'", release.id)),
+            Self::Pending(release) => Some(match release.state {
+                ReleaseState::Draft | ReleaseState::Vetting | ReleaseState::Approved => {
+                    format!("ask again with 'oscar release show {} --wait'", release.id)
+                }
+                _ => format!("look again later: 'oscar release show {}'", release.id),
+            }),
             Self::Verification(_) => {
                 Some("do not use the file; fetch it again, and ask the data holder if it stays so".into())
             }

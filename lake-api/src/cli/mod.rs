@@ -27,19 +27,23 @@ pub use self::error::CliError;
 pub(crate) use self::output::Output;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use self::arguments::Arguments;
+use self::arguments::{Arguments, Misread};
 use self::exit::Exit;
 
 /// Runs the command line `arguments` (the program's name first) and tells how it ended.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match Arguments::read(arguments) {
         Ok(arguments) => arguments,
+        Err(Misread::Unfinished(help)) => {
+            // A reader who has gone has had enough of it.
+            let _ = write!(std::io::stderr(), "{help}");
+            return Exit::Usage.into();
+        }
         // Help and version are asked for and end well; everything else is a usage error.
-        Err(error) => {
+        Err(Misread::Other(error)) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
             return if error.print().is_ok() { exit.into() } else { Exit::Ok.into() };
         }

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
 use super::CliError;
@@ -39,6 +39,11 @@ impl Sheet {
         table.load_preset(UTF8_FULL_CONDENSED).set_header(&self.columns).add_rows(&self.rows);
         if let Some(width) = width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            // Names are copied from here: the first column is broken only where it takes half the width.
+            let widest = table.column_max_content_widths().first().copied().unwrap_or(0);
+            if let Some(names) = table.column_mut(0).filter(|_| widest <= width / 2) {
+                names.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         for (place, column) in table.column_iter_mut().enumerate() {
             let numeric =
@@ -130,9 +135,13 @@ impl Output {
 
     /// What went wrong, by which rule, and what to do.
     pub(crate) fn error(&mut self, error: &CliError) {
-        let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         let bold = Style::new().bold();
-        let text = format!("{} {error}", paint(self.colour_talk, red, "error:"));
+        // That people have not decided yet is nobody's error.
+        let (label, colour) = match error {
+            CliError::Pending(_) => ("pending:", AnsiColor::Yellow),
+            _ => ("error:", AnsiColor::Red),
+        };
+        let text = format!("{} {error}", paint(self.colour_talk, bold.fg_color(Some(colour.into())), label));
         self.talk(&text);
         if let Some(rule) = error.rule() {
             let text = format!("  {} {rule}", paint(self.colour_talk, bold, "rule:"));
@@ -152,6 +161,11 @@ impl Output {
     /// Whether data is asked for as JSON or comma-separated text.
     pub(crate) fn for_programs(&self) -> bool {
         self.format != Format::Table
+    }
+
+    /// Whether data is shown on a terminal.
+    pub(crate) fn shows_on_a_terminal(&self) -> bool {
+        self.out.is_terminal()
     }
 
     /// Whether words are shown on a terminal: only then do progress bars make sense.

@@ -5,8 +5,8 @@
 //! person logged in with last.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use oscar_access::login::{LoginConfig, TokenCache, TokenCacheError, TokenSet, refresh};
@@ -34,7 +34,7 @@ pub(crate) fn keep(server: &Url, config: &LoginConfig, tokens: &TokenSet) -> Res
         Login { issuer: config.issuer.clone(), client_id: config.client_id.clone(), resource: config.resource.clone() };
     logins.insert(server.to_string(), login);
     let text = serde_json::to_vec_pretty(&logins).map_err(|_| CliError::Failed("the login cannot be kept".into()))?;
-    std::fs::write(file(&cache), text).map_err(CliError::file("the file of logins"))?;
+    replace(&file(&cache), &text).map_err(CliError::file("the file of logins"))?;
     Ok(cache.path().to_owned())
 }
 
@@ -59,6 +59,13 @@ pub(crate) async fn current(server: &Url) -> Result<Option<String>, CliError> {
     let renewed = refresh(&config, &tokens).await.map_err(|error| CliError::Failed(error.to_string()))?;
     cache.store(&renewed).map_err(|error| unusable(&error))?;
     Ok(Some(renewed.access_token))
+}
+
+/// Exchanges a file as a whole: another command may read it meanwhile.
+fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
+    let mut new = tempfile::NamedTempFile::new_in(file.parent().unwrap_or_else(|| Path::new(".")))?;
+    new.write_all(text)?;
+    new.persist(file).map(drop).map_err(|error| error.error)
 }
 
 fn file(cache: &TokenCache) -> PathBuf {

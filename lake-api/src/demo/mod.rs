@@ -29,6 +29,7 @@ mod verify;
 use crate::cli::arguments::DemoArguments;
 use crate::cli::exit::Exit;
 use crate::cli::{CliError, Output};
+use crate::signals::asked_to_stop;
 
 use self::narrator::Narrator;
 use self::scenario::Scenario;
@@ -41,8 +42,8 @@ use self::stage::Stage;
 /// The first step that did not end as the story says.
 pub(crate) async fn run(arguments: &DemoArguments, output: &mut Output) -> Result<Exit, CliError> {
     let mut narrator = Narrator::new(output);
-    let stage = Stage::prepare(arguments, &mut narrator).await?;
-    let played = play_on(&stage, &mut narrator).await;
+    let stage = unless_stopped(Stage::prepare(arguments, &mut narrator)).await?;
+    let played = unless_stopped(play_on(&stage, &mut narrator)).await;
     let ended = match played {
         Ok(()) => {
             narrator.summary()?;
@@ -52,6 +53,17 @@ pub(crate) async fn run(arguments: &DemoArguments, output: &mut Output) -> Resul
     };
     stage.leave(arguments.keep, &mut narrator).await?;
     ended.map(|()| Exit::Ok)
+}
+
+/// Ends `part` early when the person has had enough, so that what it made is tidied up.
+async fn unless_stopped<T>(part: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    tokio::select! {
+        ended = part => ended,
+        signal = asked_to_stop() => {
+            signal.map_err(CliError::file("the signal to stop"))?;
+            Err(CliError::Failed("the demo was stopped".into()))
+        }
+    }
 }
 
 async fn play_on(stage: &Stage, narrator: &mut Narrator<'_>) -> Result<(), CliError> {

@@ -19,6 +19,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{ApiClient, CliError};
 use crate::config::{ServeConfig, WorkerSettings};
 use crate::server::{Running, Server};
+use crate::signals::asked_to_stop;
 
 /// The tenant that the demo plays.
 pub(super) const TENANT: &str = "demo";
@@ -106,6 +107,9 @@ impl Stage {
         narrator.say("")?;
         narrator.say("Still serving; stop with Ctrl-C. Try it yourself:")?;
         narrator.say(&format!("   API documentation: {url}/docs"))?;
+        if let Some(folder) = folder_off_the_path() {
+            narrator.say(&format!("   export PATH={}:$PATH", folder.display()))?;
+        }
         narrator.say(&format!("   export OSCAR_SERVER={url}"))?;
         let issuer = self.issuer.issuer();
         narrator.say(&format!("   oscar login --issuer {issuer} --user {}", self.names.analyst))?;
@@ -116,7 +120,7 @@ impl Stage {
             self.names.steward, self.names.controller, self.names.auditor
         ))?;
         narrator.say(&format!("   export OSCAR_TOKEN={}", log_in(issuer, self.names.analyst).await?))?;
-        tokio::signal::ctrl_c().await.map_err(CliError::file("the signal to stop"))
+        asked_to_stop().await.map_err(CliError::file("the signal to stop"))
     }
 
     /// Stops the service and keeps or removes the directory.
@@ -130,6 +134,13 @@ impl Stage {
             None => narrator.say(&format!("Everything is in {}", directory.display())),
         }
     }
+}
+
+/// The folder of this program, when a shell would not find it there.
+fn folder_off_the_path() -> Option<PathBuf> {
+    let folder = std::env::current_exe().ok()?.parent()?.to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    (!std::env::split_paths(&path).any(|entry| entry == folder)).then_some(folder)
 }
 
 fn directory(arguments: &DemoArguments) -> Result<(PathBuf, Option<TempDir>), CliError> {

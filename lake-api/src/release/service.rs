@@ -43,7 +43,7 @@ struct Work {
 impl ReleaseService {
     pub(crate) fn new(platform: Arc<Platform>) -> Arc<Self> {
         Arc::new(Self {
-            slots: Semaphore::new(platform.limits.vetting_tasks),
+            slots: Semaphore::new(platform.limits.vetting_tasks.min(Semaphore::MAX_PERMITS)),
             platform,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -5,6 +5,7 @@
 //! | unknown, repeated or malformed query parameter | 400 `query-parameter` |
 //! | `Accept` that excludes JSON | 406 `not-acceptable` |
 //! | body without `application/json` | 415 `content-type` |
+//! | compressed body | 415 `content-encoding` |
 //! | body above the limit | 413 `body-too-large` |
 //! | body that is not UTF-8 | 400 `body-encoding` |
 //! | body that is not JSON | 400 `json-syntax` |
@@ -12,12 +13,16 @@
 //!
 //! The texts give line and column, never what stands there.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::accept::negotiate;
 use super::rejection::Rejection;
@@ -72,6 +77,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
             return Err(Rejection::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
                 .remedy("Send the header Content-Type: application/json."));
         }
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            return Err(Rejection::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "content-encoding",
+                "The body must not be compressed.",
+            ));
+        }
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|_| Rejection::bad_request("body-broken", "The body could not be read to its end."))?;
@@ -89,7 +101,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Rejection> {
-    serde_json::from_str(text).map_err(|error| {
+    serde_json::from_str(text).map(|Object(value)| value).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.classify() {
             serde_json::error::Category::Data => Rejection::unprocessable("json-shape", "")
@@ -102,6 +114,27 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Rejection> {
             }
         }
     })
+}
+
+/// A JSON object. A structure alone would also be read from a list, by position.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfObject<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfObject<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(OfObject(PhantomData)).map(Object)
+    }
 }
 
 /// The value of a header that may be given once, as text.

@@ -6,11 +6,12 @@
 //! 3. problems: turns rejections and bare error statuses into RFC 9457 JSON;
 //! 4. log and metrics: see the final status, never a body, a query or a person;
 //! 5. panics: become a neutral 500 that the steps above still dress;
-//! 6. admission: above the limit of requests in flight the answer is 503 at once;
-//! 7. time: a request that takes too long is dropped with 504;
-//! 8. body: read to its end before anything is decided, within the limit; what is too large
-//!    is still read for a while and thrown away, because a connection that is closed on
-//!    unread bytes takes the answer with it.
+//! 6. body: read to its end before anything is decided, within limits of size and time; what
+//!    is too large is still read for a while and thrown away, because a connection that is
+//!    closed on unread bytes takes the answer with it;
+//! 7. admission: above the limit of requests being answered the answer is 503 at once. Behind
+//!    the body, so that bodies which trickle in take no place from requests that are complete;
+//! 8. time: a request that takes too long is dropped with 504.
 //!
 //! Authentication is not a layer: handlers take a `Caller`, so a handler without one is
 //! visible as public in its signature, and the access table test covers every route.
@@ -56,8 +57,15 @@ pub(crate) struct Admission {
 
 impl Admission {
     pub(crate) fn new(in_flight: usize, time: Duration) -> Self {
-        Self { slots: Arc::new(Semaphore::new(in_flight)), time }
+        Self { slots: Arc::new(Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS))), time }
     }
+}
+
+/// How large a body may be and how long it may take.
+#[derive(Debug, Clone, Copy)]
+struct Bodies {
+    bytes: usize,
+    time: Duration,
 }
 
 /// How much of a body that is too large is read and thrown away before the connection is closed.
@@ -65,10 +73,11 @@ const DISCARDED: usize = 16 * 1024 * 1024;
 
 /// Puts all layers around `router`, in the order of the module's documentation.
 pub(crate) fn dress(router: Router, admission: Admission, body_bytes: usize, metrics: Arc<Metrics>) -> Router {
+    let bodies = Bodies { bytes: body_bytes, time: admission.time };
     router
-        .layer(from_fn_with_state(body_bytes, whole_body))
         .layer(from_fn_with_state(admission.clone(), limit_time))
         .layer(from_fn_with_state(admission, admit))
+        .layer(from_fn_with_state(bodies, whole_body))
         .layer(CatchPanicLayer::custom(neutral_panic))
         .layer(from_fn_with_state(metrics, observe))
         .layer(from_fn(render_problems))
@@ -145,17 +154,17 @@ fn keep_headers(from: &HeaderMap) -> HeaderMap {
 
 async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let method = request.method().clone();
+    let method = known_method(request.method());
     // The matched pattern, not the path: a path can hold what a caller likes.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let took = started.elapsed();
-    metrics.request(&method, &route, status, took);
+    metrics.request(method, &route, status, took);
     let code = response.extensions().get::<Rejection>().map_or("", Rejection::code);
     let milliseconds = took.as_secs_f64() * 1000.0;
-    tracing::info!(%method, route, status, code, milliseconds, request_id = id, "request");
+    tracing::info!(method, route, status, code, milliseconds, request_id = id, "request");
     response
 }
 
@@ -179,27 +188,37 @@ async fn limit_time(State(admission): State<Admission>, request: Request, next: 
     })
 }
 
-async fn whole_body(State(limit): State<usize>, request: Request, next: Next) -> Response {
+/// Methods are an open set of free text: what this API does not know has one name.
+fn known_method(method: &Method) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    known.into_iter().find(|known| method.as_str() == *known).unwrap_or("other")
+}
+
+async fn whole_body(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    match tokio::time::timeout(bodies.time, read_whole(body, bodies.bytes)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Ok(Err(rejection)) => rejection.into_response(),
+        Err(_) => Rejection::of_status(StatusCode::REQUEST_TIMEOUT).into_response(),
+    }
+}
+
+async fn read_whole(body: Body, limit: usize) -> Result<Vec<u8>, Rejection> {
     let mut stream = body.into_data_stream();
-    let (mut kept, mut seen) = (Vec::new(), 0);
+    let (mut kept, mut seen) = (Vec::new(), 0_usize);
     while let Some(chunk) = stream.next().await {
-        let Ok(chunk) = chunk else {
-            return Rejection::bad_request("body-broken", "The body could not be read to its end.").into_response();
-        };
-        seen += chunk.len();
+        let chunk =
+            chunk.map_err(|_| Rejection::bad_request("body-broken", "The body could not be read to its end."))?;
+        seen = seen.saturating_add(chunk.len());
         if seen <= limit {
             kept.extend_from_slice(&chunk);
         } else if seen > limit.saturating_add(DISCARDED) {
             break;
         } else {
-            kept.clear();
+            kept = Vec::new();
         }
     }
-    if seen > limit {
-        return Rejection::of_status(StatusCode::PAYLOAD_TOO_LARGE).into_response();
-    }
-    next.run(Request::from_parts(parts, Body::from(kept))).await
+    if seen > limit { Err(Rejection::of_status(StatusCode::PAYLOAD_TOO_LARGE)) } else { Ok(kept) }
 }
 
 #[cfg(test)]
@@ -235,6 +254,15 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_takes_too_long_is_cut_off() {
         assert_eq!(answer(&router(8), "/slow").await.0, StatusCode::GATEWAY_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_end_is_given_up_and_takes_no_place_meanwhile() {
+        let endless = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let request = Request::builder().method("POST").uri("/slow").body(endless).unwrap();
+        // No place at all: a request that needed one would be turned away at once.
+        let response = router(0).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
     }
 
     #[tokio::test]

@@ -68,7 +68,7 @@ fn complete_operation(operation: &mut Operation) {
             Some(vec![utoipa::openapi::security::SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
     }
     if operation.request_body.is_some() {
-        statuses.extend(["413", "415", "422"]);
+        statuses.extend(["408", "413", "415", "422"]);
     }
     for status in statuses {
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::Ref(problem_reference()));

@@ -103,6 +103,7 @@ impl Rejection {
                 Self::new(status, "method-not-allowed", "This path does not know the method.")
                     .remedy("The header Allow lists the methods.")
             }
+            StatusCode::REQUEST_TIMEOUT => Self::new(status, "body-timeout", "The body did not arrive in time."),
             StatusCode::PAYLOAD_TOO_LARGE => Self::new(status, "body-too-large", "The body is too large."),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 Self::new(status, "content-type", "The body must be application/json.")

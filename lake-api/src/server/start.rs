@@ -8,14 +8,15 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use oscar_access::{DevIssuer, DevIssuerError, DevIssuerOptions, PermitBook, PermitBookError, TokenVerifier};
 use oscar_journal::{Actor, Event, Journal, JournalError, JournalKey, JournalOptions};
-use oscar_lake::{Lake, Storage, StorageConfig, StorageError};
+use oscar_lake::{Lake, PutIfAbsentError, Storage, StorageConfig, StorageError};
 use oscar_query::{InProcess, QueryBackend, WorkerProcess};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::sync::DropGuard;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::admin::{self, Admin};
 use super::app::App;
+use super::connections::Connections;
 use super::layers::Admission;
 use super::rate::RateLimit;
 use super::readiness::Readiness;
@@ -94,10 +95,17 @@ pub struct Running {
     dev_issuer: Option<DevIssuer>,
     releases: Arc<ReleaseService>,
     journal: Journal,
-    stop: CancellationToken,
-    connections: TaskTracker,
+    connections: Connections,
+    _cut: DropGuard,
+    _surroundings: AbortOnDropHandle<()>,
     drain: Duration,
 }
+
+/// Connections to the admin listener at a time: probes and a scraper.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// How long to wait before the surroundings that failed a check are checked again.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 impl Server {
     /// Starts the service and returns once it listens.
@@ -128,10 +136,11 @@ impl Server {
             .map_err(StartError::Description)?;
         let (listener, address) = listen(config.listen).await?;
         let (admin_listener, admin_address) = listen(config.admin_listen).await?;
-        let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
-        serve(&connections, listener, api, &stop);
-        serve(&connections, admin_listener, admin::routes(Admin { readiness: Arc::clone(&readiness), metrics }), &stop);
-        check_surroundings(&stop, &connections, readiness, verifier, storage);
+        let connections = Connections::new(config.limits.idle_time());
+        connections.serve(listener, api, config.limits.connections);
+        let admin = admin::routes(Admin { readiness: Arc::clone(&readiness), metrics });
+        connections.serve(admin_listener, admin, ADMIN_CONNECTIONS);
+        let surroundings = tokio::spawn(check_surroundings(readiness, verifier, storage));
         note(&platform.journal, Event::ServiceStarted { build: BUILD.to_owned() }).await;
         releases.start();
         tracing::info!(%address, %admin_address, "listening");
@@ -141,8 +150,9 @@ impl Server {
             dev_issuer,
             releases,
             journal: platform.journal.clone(),
-            stop,
+            _cut: connections.guard(),
             connections,
+            _surroundings: AbortOnDropHandle::new(surroundings),
             drain: Duration::from_secs(config.limits.drain_seconds),
         })
     }
@@ -169,11 +179,7 @@ impl Running {
 
     /// Stops in good order.
     pub async fn shutdown(self) {
-        self.stop.cancel();
-        self.connections.close();
-        if tokio::time::timeout(self.drain, self.connections.wait()).await.is_err() {
-            tracing::warn!("requests were cut off after the time to drain");
-        }
+        self.connections.shutdown(self.drain).await;
         self.releases.shutdown().await;
         note(&self.journal, Event::ServiceStopped { build: BUILD.to_owned() }).await;
         if let Err(error) = self.journal.shutdown().await {
@@ -251,37 +257,20 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, bound))
 }
 
-fn serve(tasks: &TaskTracker, listener: TcpListener, router: axum::Router, stop: &CancellationToken) {
-    let stopped = stop.clone().cancelled_owned();
-    tasks.spawn(async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-            tracing::error!(%error, "a listener failed");
+/// Checks what `/ready` reports, beside the start.
+async fn check_surroundings(readiness: Arc<Readiness>, verifier: TokenVerifier, storage: Storage) {
+    loop {
+        let answer = storage.check_put_if_absent().await;
+        let unanswered = matches!(answer, Err(PutIfAbsentError::Store(_)));
+        readiness.store_checked(answer.map_err(|error| error.to_string()));
+        if !unanswered {
+            break;
         }
-    });
-}
-
-/// Checks what `/ready` reports, without holding up the start.
-fn check_surroundings(
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
-    readiness: Arc<Readiness>,
-    verifier: TokenVerifier,
-    storage: Storage,
-) {
-    let stop = stop.clone();
-    tasks.spawn(async move {
-        let check = async {
-            let answer = storage.check_put_if_absent().await;
-            readiness.store_checked(answer.map_err(|error| error.to_string()));
-            while !verifier.warm_up().await.is_empty() {
-                tokio::time::sleep(Duration::from_secs(2)).await;
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = check => {}
-        }
-    });
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    while !verifier.warm_up().await.is_empty() {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// Notes a start or stop; the service runs without the note.

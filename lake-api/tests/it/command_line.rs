@@ -32,7 +32,7 @@ fn stderr(output: &Output) -> String {
 }
 
 /// Every command and subcommand that a person can type.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["demo"],
     &["login"],
@@ -46,6 +46,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["release", "withdraw"],
     &["release", "review"],
     &["release", "vote"],
+    &["release", "votes"],
     &["verify"],
     &["audit", "verify"],
     &["audit", "list"],
@@ -88,12 +89,30 @@ fn a_wrong_command_line_ends_with_code_2_and_says_so_on_standard_error() {
         &["demo", "--files", "somewhere"],
         &["demo", "--data", "x", "--seed", "2"],
         &["--server", "not a url", "permit"],
+        &["--server", "ftp://127.0.0.1", "permit"],
+        // A token would be readable on the way.
+        &["--server", "http://lake.example.dk", "permit"],
     ] {
         let output = oscar(wrong);
         assert_eq!(code(&output), 2, "{wrong:?}");
         assert!(stdout(&output).is_empty(), "{wrong:?}");
         assert!(stderr(&output).contains("error:"), "{wrong:?}");
     }
+}
+
+#[test]
+fn a_command_that_needs_another_word_shows_its_help() {
+    for (words, shown) in
+        [(&[][..], "release"), (&["release"][..], "withdraw"), (&["--output", "json", "audit"], "list")]
+    {
+        // A server in the environment is no word.
+        let output = command(words).env("OSCAR_SERVER", "http://127.0.0.1:8080").output().unwrap();
+        assert_eq!(code(&output), 2, "{words:?}");
+        assert!(stdout(&output).is_empty(), "{words:?}");
+        let help = stderr(&output);
+        assert!(help.contains("Usage:") && help.contains(shown) && !help.contains("worker"), "{help}");
+    }
+    assert!(stdout(&oscar(&["help", "release", "get"])).contains("--receipt"));
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn data(folder: &str) -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    println!("SKIPPED: {folder} is not in the test data folder (OSCAR_TEST_DATA)");
+    oscar_peers::skipped(&format!("{folder} is not in the test data folder (OSCAR_TEST_DATA)"));
     None
 }
 

@@ -48,6 +48,7 @@ async fn malformed_requests_get_their_own_clear_answer() {
             "person-number",
         ),
         ("a list", "[]", "application/json", 422, "json-shape"),
+        ("fields without names", r#"["SELECT 1","t","p",null]"#, "application/json", 422, "json-shape"),
     ] {
         let answer = problem(body(text, content_type).await.unwrap()).await;
         assert_eq!(answer, (StatusCode::from_u16(status).unwrap(), code.to_owned()), "{case}");
@@ -57,6 +58,8 @@ async fn malformed_requests_get_their_own_clear_answer() {
         .header(header::CONTENT_TYPE, "application/json")
         .body(b"{\"sql\":\"\xe6\"}".to_vec());
     assert_eq!(problem(latin.send().await.unwrap()).await.1, "body-encoding");
+    let packed = world.request("anna", Method::POST, "/v1/releases").header(header::CONTENT_ENCODING, "gzip");
+    assert_eq!(problem(packed.json(&request("SELECT 1")).send().await.unwrap()).await.1, "content-encoding");
     world.running.shutdown().await;
 }
 

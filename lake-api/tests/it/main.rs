@@ -10,6 +10,7 @@
 
 mod access;
 mod command_line;
+mod connections;
 mod demo;
 mod generated_registers;
 mod http;

@@ -1,21 +1,17 @@
 //! One permit file: what it said when it was read, and whether it may have changed since.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use oscar_permit::{DataPermit, PermitError};
 
+use super::mark::Mark;
 use super::permits::{HeldPermit, ProblemKind};
 
 /// Largest permit file, in bytes.
 const LIMIT: usize = 1024 * 1024;
-
-/// A change less than this before the reading may hide another one in the same clock tick.
-const SETTLED: Duration = Duration::from_secs(2);
 
 /// A file as it was read.
 #[derive(Debug)]
@@ -24,36 +20,6 @@ pub(super) struct PermitFile {
     mark: Option<Mark>,
     /// The permit, or why there is none.
     pub(super) content: Result<HeldPermit, ProblemKind>,
-}
-
-/// What changes when a file is written, exchanged or given other rights.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Mark {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Mark {
-    fn of(meta: &Metadata) -> Self {
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            length: meta.len(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
-    }
-
-    /// Whether the last change lies far enough back. A time in the future never does.
-    fn is_settled(&self) -> bool {
-        let Ok(seconds) = u64::try_from(self.changed.0) else { return false };
-        SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
-            .is_ok_and(|age| age > SETTLED)
-    }
 }
 
 impl PermitFile {
@@ -111,22 +77,4 @@ fn parse(bytes: Vec<u8>) -> Result<HeldPermit, ProblemKind> {
 /// included, and problems are shown at a door without a lock.
 fn invalid(error: &PermitError) -> ProblemKind {
     ProblemKind::Invalid(error.to_string().lines().next().unwrap_or_default().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_change_that_lies_back_is_settled() {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        let settled = |changed: u64| {
-            let changed = (i64::try_from(changed).unwrap(), 0);
-            Mark { device: 1, inode: 1, length: 1, modified: (0, 0), changed }.is_settled()
-        };
-        assert!(settled(now - 10));
-        assert!(!settled(now));
-        // A clock that went back: read until time has caught up.
-        assert!(!settled(now + 3600));
-    }
 }

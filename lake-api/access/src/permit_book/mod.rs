@@ -1,7 +1,7 @@
 //! The permits of one machine: a folder of files, looked at again at every request.
 //!
-//! Each call of [`PermitBook::permits`] asks the file system for names, times and sizes
-//! and reads only what changed, so a revoked, shortened or removed permit counts at the
+//! Each call of [`PermitBook::permits`] asks the file system for times and sizes, of the folder
+//! (which names it holds) and of every file, and reads only what changed, so a revoked, shortened or removed permit counts at the
 //! very next request without a signal or a restart. Whatever is in doubt gives nothing:
 //!
 //! * a file that cannot be read, is not a permit, is a link or not a plain file, or is
@@ -13,14 +13,15 @@
 //! Each of these is shown in [`Permits::problems`]. Files are `*.yaml`, `*.yml` and
 //! `*.json`; names that begin with a dot and other endings are left alone.
 //!
-//! A file system's clock may be too coarse to tell two quick changes apart, so a file
-//! that changed less than two seconds before it was read is read again next time.
+//! A file system's clock may be too coarse to tell two quick changes apart, so what changed
+//! less than two seconds before it was read is read again next time.
 //!
 //! The folder itself may be a link, its entries may not: where a Kubernetes `ConfigMap` is
 //! mounted, name its `..data` folder, which is exchanged as a whole.
 
 mod decision;
 mod file;
+mod mark;
 mod permits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,12 +31,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use oscar_permit::{Identity, TenantName};
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 
 pub use decision::{Decision, HeldGrant};
 pub use permits::{HeldPermit, PermitProblem, Permits, ProblemKind};
 
 use file::PermitFile;
+use mark::Mark;
 
 /// Why a permit folder cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +52,13 @@ pub enum PermitBookError {
 pub struct PermitBook {
     folder: PathBuf,
     tenant: Option<TenantName>,
-    known: Mutex<Known>,
+    known: RwLock<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
+    /// The folder when its names were listed; `None`: list them again next time.
+    folder: Option<Mark>,
     files: BTreeMap<OsString, PermitFile>,
     permits: Arc<Permits>,
 }
@@ -65,7 +69,7 @@ impl PermitBook {
     /// # Errors
     /// When the folder cannot be listed. Broken files are no error, see [`Permits::problems`].
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, PermitBookError> {
-        let book = Self { folder: folder.into(), tenant: None, known: Mutex::default() };
+        let book = Self { folder: folder.into(), tenant: None, known: RwLock::default() };
         std::fs::read_dir(&book.folder).map_err(PermitBookError::Folder)?;
         Ok(book)
     }
@@ -73,15 +77,25 @@ impl PermitBook {
     /// Lets only the permits of one tenant count.
     #[must_use]
     pub fn for_tenant(self, tenant: TenantName) -> Self {
-        Self { folder: self.folder, tenant: Some(tenant), known: Mutex::default() }
+        Self { folder: self.folder, tenant: Some(tenant), known: RwLock::default() }
     }
 
     /// The permits as the files are now.
     #[must_use]
     pub fn permits(&self) -> Arc<Permits> {
-        let mut known = self.known.lock();
+        // Callers look side by side; only a change makes them wait for each other.
+        {
+            let known = self.known.read();
+            if known.is_current(&self.folder) {
+                return Arc::clone(&known.permits);
+            }
+        }
+        let mut known = self.known.write();
+        // Before the names: a name that comes meanwhile makes the mark an old one.
+        let folder = mark_of(&self.folder);
         match names(&self.folder) {
             Ok(names) => {
+                known.folder = folder;
                 if refresh(&mut known.files, &self.folder, names) || known.permits.is_without_folder() {
                     known.permits = Arc::new(Permits::new(&known.files, self.tenant.as_ref()));
                 }
@@ -89,6 +103,7 @@ impl PermitBook {
             Err(error) => {
                 if !known.permits.is_without_folder() {
                     tracing::error!(%error, "the permit folder cannot be listed, so no permit counts");
+                    known.folder = None;
                     known.files.clear();
                     known.permits = Arc::new(Permits::without_folder());
                 }
@@ -108,6 +123,21 @@ impl PermitBook {
     pub fn problems(&self) -> Vec<PermitProblem> {
         self.permits().problems().to_vec()
     }
+}
+
+impl Known {
+    /// Whether folder and files are certainly those that were looked at.
+    fn is_current(&self, folder: &Path) -> bool {
+        self.folder.is_some()
+            && mark_of(folder) == self.folder
+            && self.files.iter().all(|(name, file)| file.is_current(&folder.join(name)))
+    }
+}
+
+/// The mark of a folder whose last change lies back; the folder may be a link.
+fn mark_of(folder: &Path) -> Option<Mark> {
+    let mark = Mark::of(&std::fs::metadata(folder).ok()?);
+    mark.is_settled().then_some(mark)
 }
 
 /// The names of the permit files in a folder.
@@ -139,4 +169,56 @@ fn refresh(files: &mut BTreeMap<OsString, PermitFile>, folder: &Path, names: BTr
         files.insert(name, file);
     }
     changed
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    fn permit(id: &str) -> String {
+        format!(
+            "id: {id}\ntenant: acme\nauthority: a\nlegalBasis: b\npurpose: [DUO:0000007]\n\
+             persons: [{{issuer: 'https://a.dk', subject: anna, role: analyst}}]\n\
+             datasets: [{{dataset: clinic, tables: [{{table: visit}}]}}]\nprofile: sds\n\
+             validFrom: 2020-01-01T00:00:00Z\nvalidUntil: 2199-01-01T00:00:00Z\n"
+        )
+    }
+
+    fn ids(book: &PermitBook) -> Vec<String> {
+        book.permits().iter().map(|held| held.permit.id.to_string()).collect()
+    }
+
+    /// What happens in `root`, where `now` links to the folder `one`, and which permits are there then.
+    #[rstest]
+    #[case::new(|root: &Path| std::fs::write(root.join("one/b.yaml"), permit("B")).unwrap(), &["A", "B"])]
+    #[case::written_over(|root: &Path| std::fs::write(root.join("one/a.yaml"), permit("C")).unwrap(), &["C"])]
+    #[case::removed(|root: &Path| std::fs::remove_file(root.join("one/a.yaml")).unwrap(), &[])]
+    #[case::renamed(|root: &Path| std::fs::rename(root.join("one/a.yaml"), root.join("one/a.off")).unwrap(), &[])]
+    #[case::exchanged_as_a_whole(
+        |root: &Path| {
+            symlink(root.join("two"), root.join("next")).unwrap();
+            std::fs::rename(root.join("next"), root.join("now")).unwrap();
+        },
+        &["D"]
+    )]
+    fn a_change_counts_at_once_after_a_long_time_without_any(#[case] change: fn(&Path), #[case] expected: &[&str]) {
+        let root = tempfile::tempdir().unwrap();
+        for (folder, name, id) in [("one", "a.yaml", "A"), ("two", "d.yaml", "D")] {
+            std::fs::create_dir(root.path().join(folder)).unwrap();
+            std::fs::write(root.path().join(folder).join(name), permit(id)).unwrap();
+        }
+        symlink(root.path().join("one"), root.path().join("now")).unwrap();
+        let book = PermitBook::open(root.path().join("now")).unwrap();
+        // Until nothing is read any more.
+        while !book.known.read().is_current(&book.folder) {
+            assert_eq!(ids(&book), ["A"]);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        change(root.path());
+        assert_eq!(ids(&book), expected);
+    }
 }

@@ -148,6 +148,26 @@ async fn old_keys_serve_while_the_issuer_is_away_but_not_for_ever() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_does_not_answer_holds_up_one_request_and_not_the_next() {
+    let key = TestKey::new("a");
+    let issuer = FakeIssuer::start(&[key.jwk()]).await;
+    let token = key.sign(&claims(&issuer.url));
+    let verifier = verifier(&issuer, |refresh| (refresh.early_seconds, refresh.max_age_seconds) = (0, 0));
+    assert_eq!(judge(&verifier, &token).await, "accepted");
+    issuer.answer_keys(Answer::Silent);
+    // The keys are old, so the issuer is asked, in vain.
+    assert_eq!(judge(&verifier, &token).await, "accepted");
+    for _ in 0..20 {
+        // Ready at once: a request that waited for the issuer would be pending.
+        let mut call = Box::pin(verifier.verify(&token));
+        assert!(futures::poll!(&mut call).is_ready());
+    }
+    // It is asked all the while, and believed when it answers again.
+    issuer.publish(&[]);
+    until(&verifier, &token, "unknown-key").await;
+}
+
+#[tokio::test]
 async fn a_withdrawn_key_set_is_believed() {
     let key = TestKey::new("a");
     let issuer = FakeIssuer::start(&[key.jwk()]).await;

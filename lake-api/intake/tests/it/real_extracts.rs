@@ -13,7 +13,7 @@ fn data() -> PathBuf {
 
 async fn deliver(package: &str, files: &Path, dataset: &str, tables: &[&str]) -> Option<DeliveryReport> {
     if !files.is_dir() {
-        println!("SKIPPED: the data of {package} is not on this machine; set OSCAR_TEST_DATA to its folder");
+        oscar_peers::skipped(&format!("the data of {package} is not in the test data folder (OSCAR_TEST_DATA)"));
         return None;
     }
     let spoke = Spoke::new();

@@ -3,6 +3,8 @@
 use clap::{Args, ValueEnum};
 use url::Url;
 
+use crate::cli::client::{AddressError, check_address};
+
 /// Keeps these apart from a command's own options in its help.
 const HEADING: &str = "Common options";
 
@@ -16,6 +18,7 @@ pub struct Global {
         help_heading = HEADING,
         env = "OSCAR_SERVER",
         default_value = "http://127.0.0.1:8080",
+        value_parser = server,
         value_name = "URL"
     )]
     pub server: Url,
@@ -45,6 +48,11 @@ pub struct Global {
     /// Say more; twice for the program's own log
     #[arg(short, long, global = true, help_heading = HEADING, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+fn server(text: &str) -> Result<Url, String> {
+    let server = Url::parse(text).map_err(|_| AddressError::Form.to_string())?;
+    check_address(&server).map(|()| server).map_err(|error| error.to_string())
 }
 
 /// How data is printed.

@@ -4,9 +4,11 @@ mod global;
 mod offline;
 mod release;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::exit;
@@ -24,9 +26,7 @@ pub use self::release::{
     name = "oscar",
     version,
     about = "Ask a guarded health data workspace for results, and check what came out of it",
-    after_help = exit::HELP,
-    arg_required_else_help = true,
-    disable_help_subcommand = true
+    after_help = exit::HELP
 )]
 pub struct Arguments {
     /// What holds for every command.
@@ -35,6 +35,41 @@ pub struct Arguments {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    /// See [`Misread`].
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, Misread> {
+        let line: Vec<OsString> = line.into_iter().collect();
+        let colour = if line.iter().any(|word| word == "--no-color") { ColorChoice::Never } else { ColorChoice::Auto };
+        let mut command = Self::command().color(colour);
+        let read = command.try_get_matches_from_mut(&line).and_then(|matches| Self::from_arg_matches(&matches));
+        read.map_err(|error| match error.kind() {
+            ErrorKind::MissingSubcommand => Misread::Unfinished(help_of(&command, &line)),
+            _ => Misread::Other(error),
+        })
+    }
+}
+
+/// Why a command line could not be read.
+#[derive(Debug)]
+pub enum Misread {
+    /// A command that needs another word; its help.
+    Unfinished(String),
+    /// What is wrong, or the help or version that was asked for.
+    Other(clap::Error),
+}
+
+/// The help of the last command that `line` names.
+fn help_of(root: &clap::Command, line: &[OsString]) -> String {
+    let mut command = root;
+    for word in line.iter().skip(1).filter_map(|word| word.to_str()) {
+        command = command.find_subcommand(word).unwrap_or(command);
+    }
+    command.clone().render_help().to_string()
 }
 
 /// The commands.

@@ -44,6 +44,12 @@ pub enum ReleaseCommand {
     Review(ReviewArguments),
     /// Vote as a steward
     Vote(VoteArguments),
+    /// The votes and their reasons, once both are in
+    #[command(after_help = "Example:\n  oscar release votes rel-0198…")]
+    Votes {
+        /// The release
+        id: String,
+    },
 }
 
 /// A request for a release.

@@ -82,7 +82,7 @@ pub(super) async fn list(
 }
 
 fn sheet(page: &AuditPage) -> Sheet {
-    let mut sheet = Sheet::new(&["number", "time", "who", "what"]);
+    let mut sheet = Sheet::new(&["number", "time (UTC)", "who", "what"]);
     for entry in &page.entries {
         let kind = entry.event.get("kind").and_then(serde_json::Value::as_str).unwrap_or("event");
         let release = entry.event.get("release").and_then(serde_json::Value::as_str).unwrap_or("");

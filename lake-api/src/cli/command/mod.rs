@@ -60,6 +60,7 @@ async fn release(command: ReleaseCommand, session: &Session, output: &mut Output
         ReleaseCommand::Withdraw { id, reason } => release::withdraw(session, &id, reason, output).await,
         ReleaseCommand::Review(arguments) => review::pack(session, &arguments.id, output).await,
         ReleaseCommand::Vote(vote) => review::vote(session, &vote, output).await,
+        ReleaseCommand::Votes { id } => review::votes(session, &id, output).await,
     }
 }
 

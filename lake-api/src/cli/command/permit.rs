@@ -1,6 +1,7 @@
 //! `oscar permit`: under which permits the caller is here.
 
 use crate::api::permit::Permits;
+use crate::cli::client::ClientError;
 use crate::cli::exit::Exit;
 use crate::cli::output::Sheet;
 use crate::cli::session::Session;
@@ -8,11 +9,11 @@ use crate::cli::{CliError, Output};
 
 /// The caller's permits in force.
 pub(super) async fn run(session: &Session, output: &mut Output) -> Result<Exit, CliError> {
-    let permits = session.client.permits().await?;
+    let permits = match session.client.permits().await {
+        Err(ClientError::Problem(problem)) if problem.status == 404 => return Err(CliError::NoPermit),
+        permits => permits?,
+    };
     output.show(&permits, sheet)?;
-    if permits.permits.is_empty() {
-        output.talk("No permit in force names you. Ask the authority that decides on permits.");
-    }
     Ok(Exit::Ok)
 }
 

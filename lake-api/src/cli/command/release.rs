@@ -27,7 +27,14 @@ pub(super) async fn submit(
         release = settled(session, release).await?;
     }
     output.show(&release, card)?;
-    outcome(release)
+    match outcome(release) {
+        // Nobody asked to wait: that it was taken is the answer.
+        Err(CliError::Pending(release)) if !arguments.wait => {
+            output.talk(&format!("Taken. See what comes of it: oscar release show {} --wait", release.id));
+            Ok(Exit::Ok)
+        }
+        outcome => outcome,
+    }
 }
 
 /// The release once nothing about it waits for the platform: it is decided, published, or
@@ -62,7 +69,7 @@ pub(super) async fn list(session: &Session, limit: u32, output: &mut Output) -> 
     }
     releases.truncate(limit);
     output.show(&releases, |releases| {
-        let mut sheet = Sheet::new(&["release", "state", "title", "asked by", "asked at"]);
+        let mut sheet = Sheet::new(&["release", "state", "title", "asked by", "asked at (UTC)"]);
         for release in releases {
             sheet.row([
                 release.id.clone(),
@@ -87,6 +94,9 @@ pub(super) async fn show(session: &Session, id: &str, wait: bool, output: &mut O
 /// Fetches content and receipt.
 pub(super) async fn get(session: &Session, arguments: &GetArguments, output: &mut Output) -> Result<Exit, CliError> {
     let GetArguments { id, format, to, receipt, wait } = arguments;
+    if *format == ContentFormatArgument::Parquet && to.is_none() && output.shows_on_a_terminal() {
+        return Err(CliError::Usage("a Parquet file is not for a terminal: name a file with --to".into()));
+    }
     let release = present(session, id, *wait).await?;
     if release.state != ReleaseState::Released {
         return outcome(release);
@@ -146,7 +156,7 @@ pub(super) fn card(release: &Release) -> Sheet {
     sheet.row(["title", &release.title]);
     sheet.row(["permit", &release.permit]);
     sheet.row(["asked by", &release.requester.subject]);
-    sheet.row(["asked at", &release.submitted_at.format("%Y-%m-%d %H:%M:%S").to_string()]);
+    sheet.row(["asked at (UTC)", &release.submitted_at.format("%Y-%m-%d %H:%M:%S").to_string()]);
     if let Some(refusal) = &release.refusal {
         sheet.row(["refused by", &refusal.code]);
         sheet.row(["because", &refusal.message]);

@@ -1,4 +1,4 @@
-//! `oscar release review` and `vote`, for stewards.
+//! `oscar release review`, `vote` and `votes`.
 
 use super::release::card;
 use crate::api::review::{ReviewTable, VoteDecision, VoteRequest, Votes};
@@ -50,8 +50,18 @@ pub(super) async fn vote(session: &Session, arguments: &VoteArguments, output: &
     Ok(Exit::Ok)
 }
 
+/// The votes as far as the caller may see them.
+pub(super) async fn votes(session: &Session, id: &str, output: &mut Output) -> Result<Exit, CliError> {
+    let votes = session.client.votes(id).await?;
+    output.show(&votes, votes_sheet)?;
+    if !votes.complete {
+        output.talk("The votes are shown when both are in.");
+    }
+    Ok(Exit::Ok)
+}
+
 fn votes_sheet(votes: &Votes) -> Sheet {
-    let mut sheet = Sheet::new(&["role", "decision", "reason", "at"]);
+    let mut sheet = Sheet::new(&["role", "decision", "reason", "at (UTC)"]);
     let shown = if votes.complete { votes.votes.as_slice() } else { votes.yours.as_slice() };
     for vote in shown {
         let decision = match vote.decision {

@@ -16,7 +16,7 @@ fn adult() -> Option<(Vec<String>, Vec<Vec<String>>)> {
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")), PathBuf::from);
     let file = root.join("anonymisation/adult.csv");
     let Ok(text) = std::fs::read_to_string(&file) else {
-        println!("SKIPPED: {} is not there; set OSCAR_TEST_DATA", file.display());
+        oscar_peers::skipped("anonymisation/adult.csv is not in the test data folder (OSCAR_TEST_DATA)");
         return None;
     };
     let mut lines = text.lines().map(|line| line.split(';').map(str::to_owned).collect::<Vec<_>>());

@@ -72,12 +72,8 @@ impl KeyCache {
         let mut snapshot = self.current();
         match self.age(&snapshot) {
             Age::Fresh => {}
-            Age::Early => {
-                // A running fetch needs no company: only one task waits in the background.
-                if !self.is_cooling() && self.fetching.try_lock().is_ok() {
-                    tokio::spawn(Arc::clone(self).fetch(Arc::clone(&snapshot)));
-                }
-            }
+            Age::Early => self.fetch_in_background(&snapshot),
+            Age::Old if self.attempts.lock().failure.is_some() => self.fetch_in_background(&snapshot),
             Age::Old | Age::Unusable => snapshot = self.fetched_after(snapshot).await,
         }
         if matches!(self.age(&snapshot), Age::Unusable) {
@@ -133,6 +129,13 @@ impl KeyCache {
 
     fn failure(&self) -> Arc<KeyError> {
         self.attempts.lock().failure.clone().unwrap_or_else(|| Arc::new(KeyError::NotYet))
+    }
+
+    fn fetch_in_background(self: &Arc<Self>, seen: &Arc<Snapshot>) {
+        // A running fetch needs no company: only one task waits.
+        if !self.is_cooling() && self.fetching.try_lock().is_ok() {
+            tokio::spawn(Arc::clone(self).fetch(Arc::clone(seen)));
+        }
     }
 
     /// The snapshot after a fetch that began no earlier than the last cooldown. The fetch

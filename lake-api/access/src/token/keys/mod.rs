@@ -8,6 +8,9 @@
 //!               │                 │ while the issuer is away      │
 //! ```
 //!
+//! While the last fetch failed, old keys are fetched again in the background too: an issuer
+//! that takes connections and does not answer must not hold up every request.
+//!
 //! A key id that is not in the set asks for a fetch too, so a rotated key works at its
 //! first use. All fetches of one issuer are single (callers that come meanwhile wait for
 //! the running one) and at least a cooldown apart: a flood of forged key ids costs the
