@@ -54,7 +54,7 @@ impl Installation {
         let path = folder.path();
         std::fs::create_dir_all(path.join("permits"))?;
         let config = serde_json::json!({
-            "tenant": "acme", "storage": storage, "keys": path.join("keys"), "permits": path.join("permits"),
+            "tenant": "acme", "storage": storage, "keys": {"kind": "directory", "path": path.join("keys")}, "permits": path.join("permits"),
             "personIndex": {"kind": "local", "root": path.join("person-index")},
             "listen": "127.0.0.1:0", "adminListen": "127.0.0.1:0",
             "issuers": [{"issuer": issuer, "audience": OIDC_AUDIENCE}],

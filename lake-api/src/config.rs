@@ -3,7 +3,7 @@
 //! ```yaml
 //! tenant: acme
 //! storage: {kind: local, root: /var/lib/oscar/tenant}
-//! keys: /var/lib/oscar/keys
+//! keys: {kind: directory, path: /var/lib/oscar/keys}
 //! permits: /var/lib/oscar/permits
 //! issuers:
 //!   - {issuer: "https://login.example.dk", audience: oscar-host}
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oscar_access::IssuerConfig;
-use oscar_lake::StorageConfig;
+use oscar_lake::{KeysConfig, StorageConfig};
 use oscar_permit::TenantName;
 use serde::{Deserialize, Serialize};
 
@@ -59,11 +59,14 @@ pub struct ServeConfig {
     pub tenant: TenantName,
     /// Where the tenant's bytes are.
     pub storage: StorageConfig,
-    /// The directory of this service's keys.
-    pub keys: PathBuf,
+    /// This service's keys.
+    pub keys: KeysConfig,
     /// Where the spoke's person index is; `intake` needs it, `serve` never looks at it.
     #[serde(default)]
     pub person_index: Option<StorageConfig>,
+    /// How much the tenant's storage may hold, in bytes; `intake` refuses a delivery above it.
+    #[serde(default)]
+    pub quota_bytes: Option<u64>,
     /// The directory of permits.
     pub permits: PathBuf,
     /// A directory of disclosure profiles beside the built-in ones.
@@ -72,6 +75,10 @@ pub struct ServeConfig {
     /// Where the API listens.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
+    /// The certificate that the API shows; without one it speaks plain HTTP, which is for
+    /// loopback and for a gateway on the same machine.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
     /// Where health, readiness and metrics are; loopback unless said otherwise.
     #[serde(default = "default_admin_listen")]
     pub admin_listen: SocketAddr,
@@ -87,6 +94,16 @@ pub struct ServeConfig {
     /// Where statements are computed.
     #[serde(default)]
     pub worker: WorkerSettings,
+}
+
+/// A certificate and its key, in PEM files that may be replaced while the service runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsSettings {
+    /// The chain, the service's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// The embedded development issuer.
@@ -225,11 +242,13 @@ impl ServeConfig {
         Self {
             tenant,
             storage: StorageConfig::Local { root: directory.join("tenant") },
-            keys: directory.join("keys"),
+            keys: KeysConfig::Directory { path: directory.join("keys") },
             person_index: Some(StorageConfig::Local { root: directory.join("person-index") }),
+            quota_bytes: None,
             permits: directory.join("permits"),
             profiles: Some(directory.join("profiles")),
             listen: default_listen(),
+            tls: None,
             admin_listen: default_admin_listen(),
             issuers: Vec::new(),
             dev_issuer: None,
@@ -309,7 +328,11 @@ mod tests {
     fn a_misspelt_field_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("serve.yaml");
-        std::fs::write(&path, "tenant: acme\nstorage: {kind: local, root: /d}\nkeys: /k\npermitz: /p\n").unwrap();
+        std::fs::write(
+            &path,
+            "tenant: acme\nstorage: {kind: local, root: /d}\nkeys: {kind: directory, path: /k}\npermitz: /p\n",
+        )
+        .unwrap();
         assert!(matches!(ServeConfig::from_file(&path), Err(ConfigError::Syntax { .. })));
     }
 

@@ -4,15 +4,13 @@
 //! the same whoever starts it. What differs in a cluster (keys from Secrets, a bucket
 //! instead of a folder) is decided by the caller of [`oscar_intake::Intake`] there.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use oscar_intake::{DeliveryReport, FileKeys, Intake, IntakeError, Progress};
+use oscar_intake::{DeliveryReport, Intake, IntakeError, Progress};
 use oscar_journal::{Journal, JournalError, JournalKey, JournalOptions};
-use oscar_lake::{Lake, Storage, StorageConfig, StorageError};
+use oscar_lake::{KeyError, KeyProvider as _, KeyPurpose, KeysConfig, Lake, Storage, StorageConfig, StorageError};
 use oscar_permit::DataPermit;
-
-use crate::keys::{KeyDirectory, KeyError};
 
 /// Why a delivery did not come in.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +36,8 @@ pub struct Destination {
     pub tenant: StorageConfig,
     /// The index of persons. It is the spoke's, not the tenant's, so it lies outside the tenant's bucket.
     pub person_index: StorageConfig,
-    /// The directory of keys.
-    pub keys: PathBuf,
+    /// The keys.
+    pub keys: KeysConfig,
 }
 
 impl Destination {
@@ -49,7 +47,7 @@ impl Destination {
         Self {
             tenant: StorageConfig::Local { root: data_dir.join("tenant") },
             person_index: StorageConfig::Local { root: data_dir.join("person-index") },
-            keys: data_dir.join("keys"),
+            keys: KeysConfig::Directory { path: data_dir.join("keys") },
         }
     }
 }
@@ -72,10 +70,11 @@ pub async fn deliver(
     };
     let tenant = Storage::open(tenant)?;
     let person_index = Storage::open(person_index)?;
-    let seed = KeyDirectory::new(keys).journal_seed()?;
+    let keys = keys.open();
+    let seed = *keys.key(KeyPurpose::Journal)?.expose();
     let options = JournalOptions { local_folder, ..JournalOptions::default() };
     let journal = Journal::open_with(tenant.store(), Arc::new(JournalKey::from_seed(&seed)), options).await?;
-    let intake = Intake::new(Lake::new(tenant), journal.clone(), Arc::new(FileKeys::open(keys)), person_index.store());
+    let intake = Intake::new(Lake::new(tenant), journal.clone(), Arc::new(keys), person_index.store());
     let report = intake.deliver(package, files_dir, permit, progress).await;
     journal.shutdown().await?;
     Ok(report?)

@@ -17,7 +17,7 @@ pub mod config;
 mod contracts;
 pub mod delivery;
 pub mod demo;
-pub mod keys;
+mod landing;
 pub mod metrics;
 mod platform;
 pub mod probe;

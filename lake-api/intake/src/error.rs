@@ -1,12 +1,11 @@
 //! Errors of intake: refusals, which are the data holder's to mend, and failures, which are not.
 
 use oscar_journal::{JournalError, RecordError, TransitionError};
-use oscar_lake::{ContractStoreError, TableError};
+use oscar_lake::{ContractStoreError, KeyError, TableError};
 use oscar_permit::{DatasetName, Denial, PermitId, TableName};
 
 use crate::package::PackageError;
 use crate::person_index::PersonIndexError;
-use crate::pseudonymise::KeyError;
 use crate::read::ReadError;
 
 /// Why a delivery was not taken in. Nothing of it is visible.

@@ -27,6 +27,7 @@
 mod commit;
 mod contracts;
 mod durable_local;
+mod keys;
 mod lake;
 mod mounted_credentials;
 mod parquet_file;
@@ -40,6 +41,7 @@ mod table_location;
 mod table_writer;
 
 pub use contracts::ContractStoreError;
+pub use keys::{FileKeys, KeyError, KeyProvider, KeyPurpose, KeysConfig, SecretKey};
 pub use lake::Lake;
 pub use put_if_absent::PutIfAbsentError;
 pub use schema::{arrow_schema, arrow_type, person_index_from_storage, person_index_to_storage, scan_type};

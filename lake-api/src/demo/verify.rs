@@ -8,8 +8,8 @@ use crate::api::release::ContentFormat;
 use crate::cli::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::verification::{journal, parse_key, receipt};
-use crate::keys::KeyDirectory;
 use oscar_journal::JournalKey;
+use oscar_lake::{FileKeys, KeyProvider as _, KeyPurpose};
 
 /// Verifies receipts and journal, and shows that a changed byte is found.
 pub(super) async fn verify(
@@ -66,10 +66,10 @@ async fn audit(stage: &Stage, narrator: &mut Narrator<'_>) -> Result<(), CliErro
         Err(error) => return Err(error.into()),
         Ok(_) => return Err(CliError::Failed("somebody who is no auditor could read the journal".into())),
     }
-    let seed = KeyDirectory::new(stage.directory.join("keys"))
-        .journal_seed()
+    let seed = FileKeys::directory(stage.directory.join("keys"))
+        .key(KeyPurpose::Journal)
         .map_err(|error| CliError::Failed(error.to_string()))?;
-    let key = JournalKey::from_seed(&seed).verifying_key();
+    let key = JournalKey::from_seed(seed.expose()).verifying_key();
     let storage = oscar_lake::Storage::open(&oscar_lake::StorageConfig::Local { root: stage.directory.join("tenant") })
         .map_err(|error| CliError::Failed(error.to_string()))?;
     let report = journal(&storage.store(), &key, None).await?;

@@ -7,6 +7,7 @@
 //! | sends a head above 64 KiB | 431 and a closed connection |
 //! | does not read its answer | a closed connection, after `limits.idleSeconds` without progress |
 //! | sends a body slowly or without end | `layers::whole_body` |
+//! | does not agree on TLS | a closed connection, after `limits.idleSeconds` |
 //! | speaks HTTP/2 | a closed connection: gateways speak HTTP/1.1 to us, so half of the protocol code is not reachable |
 //!
 //! So whoever holds a place owes it something, and without paying loses it. A stop closes
@@ -21,8 +22,10 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -55,13 +58,14 @@ impl Connections {
         self.cut.clone().drop_guard()
     }
 
-    /// Serves `router` at `listener`, at most `places` connections at a time.
-    pub(crate) fn serve(&self, listener: TcpListener, router: Router, places: usize) {
+    /// Serves `router` at `listener`, at most `places` connections at a time, over TLS where
+    /// there is an acceptor.
+    pub(crate) fn serve(&self, listener: TcpListener, router: Router, places: usize, tls: Option<TlsAcceptor>) {
         let connections = self.clone();
         let accepting = async move {
             let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
             while let Some((stream, place)) = connections.next(&listener, &places).await {
-                connections.tasks.spawn(connections.clone().talk(stream, router.clone(), place));
+                connections.tasks.spawn(connections.clone().greet(stream, tls.clone(), router.clone(), place));
             }
         };
         self.tasks.spawn(accepting);
@@ -100,9 +104,26 @@ impl Connections {
         }
     }
 
-    async fn talk(self, stream: TcpStream, router: Router, _place: OwnedSemaphorePermit) {
+    /// Agrees on TLS first, where it is spoken; a peer that does not in time is let go.
+    async fn greet(self, stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, place: OwnedSemaphorePermit) {
         // Answers are written whole: waiting for more to send would only cost time.
         let _ = stream.set_nodelay(true);
+        let Some(tls) = tls else { return self.talk(stream, router, place).await };
+        let agreed = tokio::select! {
+            agreed = tokio::time::timeout(self.idle, tls.accept(stream)) => agreed,
+            () = self.stop.cancelled() => return,
+        };
+        match agreed {
+            Ok(Ok(stream)) => self.talk(stream, router, place).await,
+            Ok(Err(error)) => tracing::debug!(%error, "no TLS could be agreed on"),
+            Err(_) => tracing::debug!("a peer did not agree on TLS in time"),
+        }
+    }
+
+    async fn talk<S>(self, stream: S, router: Router, _place: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let stream = TokioIo::new(PatientStream::new(stream, self.idle));
         let mut protocol = http1::Builder::new();
         protocol.timer(TokioTimer::new()).header_read_timeout(self.idle).max_header_size(HEAD_BYTES);

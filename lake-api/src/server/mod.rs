@@ -24,6 +24,8 @@ mod readiness;
 pub(crate) mod rejection;
 mod router;
 mod start;
+mod tls;
 
 pub use router::openapi_json;
 pub use start::{Running, Server, StartError};
+pub use tls::TlsError;

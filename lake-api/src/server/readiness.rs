@@ -1,11 +1,16 @@
 //! Ready, or what is missing.
 //!
 //! The report names parts and files, no persons. A broken permit file takes only its own
-//! permit out of force, so it is a warning; a service without any permit is not ready.
+//! permit out of force, and a service without any permit serves nobody until one comes:
+//! both are warnings. The digests say by which permits the service judges at this moment,
+//! so whoever has written one sees that it counts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oscar_access::{PermitBook, TokenVerifier};
+use oscar_journal::{Journal, ReleaseRecord, ReleaseState};
+use oscar_permit::{PermitId, Sha256Digest};
 use parking_lot::Mutex;
 use serde::Serialize;
 
@@ -14,6 +19,7 @@ use serde::Serialize;
 pub(crate) struct Readiness {
     permits: Arc<PermitBook>,
     verifier: TokenVerifier,
+    journal: Journal,
     store: Mutex<Option<Result<(), String>>>,
 }
 
@@ -23,11 +29,17 @@ pub(crate) struct Report {
     pub(crate) ready: bool,
     pub(crate) missing: Vec<String>,
     pub(crate) warnings: Vec<String>,
+    /// Digests of the permits that count, by reference number.
+    pub(crate) permits: BTreeMap<PermitId, Sha256Digest>,
+    /// Datasets in the lake.
+    pub(crate) datasets: usize,
+    /// Releases that were published.
+    pub(crate) releases: usize,
 }
 
 impl Readiness {
-    pub(crate) const fn new(permits: Arc<PermitBook>, verifier: TokenVerifier) -> Self {
-        Self { permits, verifier, store: Mutex::new(None) }
+    pub(crate) const fn new(permits: Arc<PermitBook>, verifier: TokenVerifier, journal: Journal) -> Self {
+        Self { permits, verifier, journal, store: Mutex::new(None) }
     }
 
     /// Notes the answer of the store check: put-if-absent under many writers.
@@ -46,10 +58,19 @@ impl Readiness {
             missing.push(format!("the keys of token issuer {issuer}"));
         }
         let permits = self.permits.permits();
+        let mut warnings: Vec<String> = permits.problems().iter().map(ToString::to_string).collect();
         if permits.iter().next().is_none() {
-            missing.push("permits: no permit in the permits directory counts".to_owned());
+            warnings.push("permits: no permit in the permits directory counts, so nobody may do anything".to_owned());
         }
-        let warnings = permits.problems().iter().map(ToString::to_string).collect();
-        Report { ready: missing.is_empty(), missing, warnings }
+        let state = self.journal.state();
+        let released = |record: &&Arc<ReleaseRecord>| record.state() == ReleaseState::Released;
+        Report {
+            ready: missing.is_empty(),
+            missing,
+            warnings,
+            permits: permits.iter().map(|held| (held.permit.id.clone(), held.digest)).collect(),
+            datasets: state.datasets().len(),
+            releases: state.releases().values().filter(released).count(),
+        }
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use oscar_access::{DevIssuer, DevIssuerError, DevIssuerOptions, PermitBook, PermitBookError, TokenVerifier};
 use oscar_journal::{Actor, Event, Journal, JournalError, JournalKey, JournalOptions};
-use oscar_lake::{Lake, PutIfAbsentError, Storage, StorageConfig, StorageError};
+use oscar_lake::{
+    KeyError, KeyProvider as _, KeyPurpose, Lake, PutIfAbsentError, Storage, StorageConfig, StorageError,
+};
 use oscar_query::{InProcess, QueryBackend, WorkerProcess};
 use tokio::net::TcpListener;
 use tokio_util::sync::DropGuard;
@@ -21,9 +23,9 @@ use super::layers::Admission;
 use super::rate::RateLimit;
 use super::readiness::Readiness;
 use super::router;
+use super::tls::{self, TlsError};
 use crate::config::{ConfigError, ServeConfig, WorkerSettings};
 use crate::contracts::Contracts;
-use crate::keys::{KeyDirectory, KeyError};
 use crate::metrics::Metrics;
 use crate::platform::{BUILD, Platform, SERVICE};
 use crate::profiles::{Profiles, ProfilesError};
@@ -43,6 +45,9 @@ pub enum StartError {
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The sealing key.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -115,6 +120,7 @@ impl Server {
     pub async fn start(config: ServeConfig) -> Result<Running, StartError> {
         config.validate()?;
         let metrics = Metrics::new();
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let storage = Storage::open(&config.storage)?;
         let (dev_issuer, verifier) = open_issuers(&config).await?;
         let permits = PermitBook::open(&config.permits)
@@ -122,7 +128,7 @@ impl Server {
         let permits = Arc::new(permits.for_tenant(config.tenant.clone()));
         let platform = open_platform(&config, &storage, Arc::clone(&permits), Arc::clone(&metrics)).await?;
         let releases = ReleaseService::new(Arc::clone(&platform));
-        let readiness = Arc::new(Readiness::new(Arc::clone(&permits), verifier.clone()));
+        let readiness = Arc::new(Readiness::new(Arc::clone(&permits), verifier.clone(), platform.journal.clone()));
         let app = Arc::new(App {
             platform: Arc::clone(&platform),
             releases: Arc::clone(&releases),
@@ -137,9 +143,9 @@ impl Server {
         let (listener, address) = listen(config.listen).await?;
         let (admin_listener, admin_address) = listen(config.admin_listen).await?;
         let connections = Connections::new(config.limits.idle_time());
-        connections.serve(listener, api, config.limits.connections);
+        connections.serve(listener, api, config.limits.connections, tls);
         let admin = admin::routes(Admin { readiness: Arc::clone(&readiness), metrics });
-        connections.serve(admin_listener, admin, ADMIN_CONNECTIONS);
+        connections.serve(admin_listener, admin, ADMIN_CONNECTIONS, None);
         let surroundings = tokio::spawn(check_surroundings(readiness, verifier, storage));
         note(&platform.journal, Event::ServiceStarted { build: BUILD.to_owned() }).await;
         releases.start();
@@ -217,8 +223,8 @@ async fn open_platform(
     permits: Arc<PermitBook>,
     metrics: Arc<Metrics>,
 ) -> Result<Arc<Platform>, StartError> {
-    let keys = KeyDirectory::new(&config.keys);
-    let seed = keys.journal_seed()?;
+    let keys = config.keys.open();
+    let seed = *keys.key(KeyPurpose::Journal)?.expose();
     let local_folder = match &config.storage {
         StorageConfig::Local { root } => Some(root.clone()),
         StorageConfig::S3 { .. } => None,
@@ -233,10 +239,10 @@ async fn open_platform(
         permits,
         profiles: Profiles::load(config.profiles.as_deref())?,
         contracts: Contracts::new(Lake::new(storage.clone())),
-        vault: Vault::new(storage.store(), SealKey::new(&keys.ledger()?)?),
+        vault: Vault::new(storage.store(), SealKey::new(keys.key(KeyPurpose::Ledger)?.expose())?),
         backend: backend(&config.worker)?,
         signer: SigningKey::from_bytes(&seed),
-        draw: keys.draw()?,
+        draw: *keys.key(KeyPurpose::Draw)?.expose(),
         limits: config.limits,
         metrics,
     }))

@@ -10,9 +10,9 @@ use oscar_access::dev_issuer::CLI_CLIENT;
 use oscar_access::login::{LoginConfig, authorization_code_pkce};
 use oscar_journal::{Event, Journal, JournalKey, VerifyOptions, verify};
 use oscar_lake::Storage;
+use oscar_lake::{FileKeys, KeyProvider as _, KeyPurpose};
 use oscar_lake_api::api::release::{Release, ReleaseState};
 use oscar_lake_api::config::ServeConfig;
-use oscar_lake_api::keys::KeyDirectory;
 use reqwest::StatusCode;
 use tempfile::TempDir;
 
@@ -126,7 +126,7 @@ async fn a_kill_at_any_step_of_a_release_loses_nothing_and_releases_nothing_twic
     }
     process.kill();
     let storage = Storage::open(&config.storage).unwrap();
-    let key = JournalKey::from_seed(&KeyDirectory::new(root.join("keys")).journal_seed().unwrap());
+    let key = JournalKey::from_seed(FileKeys::directory(root.join("keys")).key(KeyPurpose::Journal).unwrap().expose());
     verify(storage.store().as_ref(), &key.verifying_key(), &VerifyOptions::default()).await.unwrap();
     let journal = Journal::open(storage.store(), Arc::new(key)).await.unwrap();
     let records = journal.records(0, u64::MAX).await.unwrap();

@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use oscar_permit::PermitId;
 use sha2::Sha256;
 
-use crate::pseudonymise::{KeyError, KeyProvider, KeyPurpose, SecretKey};
+use oscar_lake::{KeyError, KeyProvider, KeyPurpose, SecretKey};
 
 /// 128 bits that stand for a person under one permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use object_store::ObjectStore;
 use oscar_journal::{Actor, DeliveredTable, Event, Journal, TenantState, TransactError, TransitionError};
-use oscar_lake::{Lake, WriteMode};
+use oscar_lake::{KeyProvider, KeyPurpose, Lake, WriteMode};
 use oscar_permit::{DataPermit, DatasetName, Sha256Digest, TableName, TableRef};
 use roaring::RoaringBitmap;
 
@@ -16,7 +16,7 @@ use super::table::{TableContext, TakenIn, take_in};
 use crate::check::KeyHasher;
 use crate::package::{DeliveryMode, DeliveryPlan};
 use crate::person_index::PersonIndexStore;
-use crate::pseudonymise::{KeyProvider, KeyPurpose, KeyedPseudonymiser, keyed};
+use crate::pseudonymise::{KeyedPseudonymiser, keyed};
 use crate::{DeliveryReport, IntakeError, Progress, Refusal, TableReport};
 
 /// Deliveries that may overtake this one before it gives up.

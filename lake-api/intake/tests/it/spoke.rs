@@ -9,9 +9,9 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int32Type, Int64Type};
 use object_store::ObjectStoreExt;
-use oscar_intake::{DeliveryReport, FileKeys, Intake, IntakeError, Refusal, Silent};
+use oscar_intake::{DeliveryReport, Intake, IntakeError, Refusal, Silent};
 use oscar_journal::{Journal, JournalKey, JournalOptions};
-use oscar_lake::{Lake, Storage, StorageConfig};
+use oscar_lake::{FileKeys, Lake, Storage, StorageConfig};
 use oscar_permit::{DataPermit, Sha256Digest, TableRef};
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ impl Spoke {
         let key = Arc::new(JournalKey::from_seed(&[1; 32]));
         let journal = Journal::open_with(tenant.store(), key, options).await.unwrap();
         let lake = Lake::new(tenant);
-        let keys = Arc::new(FileKeys::open(self.folder.join("keys")));
+        let keys = Arc::new(FileKeys::directory(self.folder.join("keys")));
         let intake = Intake::new(lake.clone(), journal.clone(), keys, index.store());
         Open { lake, journal, intake }
     }
