@@ -146,10 +146,13 @@ pub struct PermitTable {
 }
 
 /// A comparison of one column with literals: `in`, or `notIn`, or `from` and/or `until`.
-#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+// No CEL rule says "exactly one": rules see only fields that have a type, and a literal has
+// none. `oneOf` with `required` asks for the presence of fields alone.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(validation = Rule::new("[has(self.__in__), has(self.notIn), has(self.from) || has(self.until)].filter(way, way).size() == 1")
-    .message("a row filter gives 'in', or 'notIn', or 'from' and/or 'until'"))]
+#[schemars(extend("oneOf" = serde_json::json!([
+    {"required": ["in"]}, {"required": ["notIn"]}, {"anyOf": [{"required": ["from"]}, {"required": ["until"]}]},
+])))]
 pub struct RowCondition {
     /// The column.
     #[schemars(schema_with = "sql_name")]
@@ -294,5 +297,5 @@ fn literal(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn literals(generator: &mut SchemaGenerator) -> Schema {
-    schema(&serde_json::json!({"type": "array", "maxItems": 500, "items": literal(generator)}))
+    schema(&serde_json::json!({"type": "array", "minItems": 1, "maxItems": 500, "items": literal(generator)}))
 }

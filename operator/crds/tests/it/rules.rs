@@ -3,7 +3,7 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{DATA_PERMIT, EXTRACT, TENANT, faults, yaml};
+use crate::{DATA_PERMIT, EXTRACT, TENANT, faults, schema, yaml};
 
 /// The example with one field replaced; `null` removes it.
 fn with(text: &str, pointer: &str, value: Value) -> Value {
@@ -87,8 +87,7 @@ fn what_identifies_a_decision_is_fixed(#[case] field: &str, #[case] value: Value
 #[case::two_ways(json!({"column": "a", "in": [1], "notIn": [2]}))]
 #[case::range_and_list(json!({"column": "a", "in": [1], "from": 2}))]
 fn a_row_filter_says_exactly_one_thing(#[case] condition: Value) {
-    let object = with(DATA_PERMIT, "/spec/datasets/0/tables/0/rowFilter/0", condition);
-    assert!(faults("DataPermit", &object, None).iter().any(|fault| fault.contains("row filter")));
+    assert!(!meets(&row_filter_schema(), &condition));
 }
 
 #[rstest]
@@ -97,8 +96,51 @@ fn a_row_filter_says_exactly_one_thing(#[case] condition: Value) {
 #[case::half_range(json!({"column": "a", "until": "2020-01-01"}))]
 #[case::none_of(json!({"column": "a", "notIn": ["x"]}))]
 fn a_row_filter_may_say(#[case] condition: Value) {
+    assert!(meets(&row_filter_schema(), &condition));
     let object = with(DATA_PERMIT, "/spec/datasets/0/tables/0/rowFilter/0", condition);
     assert_eq!(faults("DataPermit", &object, None), Vec::<String>::new());
+}
+
+/// The schema of one condition of a row filter.
+fn row_filter_schema() -> Value {
+    let path = "/properties/spec/properties/datasets/items/properties/tables/items/properties/rowFilter/items";
+    schema("DataPermit").pointer(path).unwrap().clone()
+}
+
+/// Whether an object has the fields that `required`, `oneOf` and `anyOf` ask for.
+fn meets(schema: &Value, object: &Value) -> bool {
+    let of =
+        |word: &str| schema[word].as_array().map(|branches| branches.iter().filter(|one| meets(one, object)).count());
+    schema["required"]
+        .as_array()
+        .is_none_or(|fields| fields.iter().all(|field| object.get(field.as_str().unwrap()).is_some()))
+        && of("oneOf").is_none_or(|count| count == 1)
+        && of("anyOf").is_none_or(|count| count > 0)
+}
+
+#[test]
+fn rules_name_only_fields_that_have_a_type() {
+    for kind in ["Tenant", "DataPermit", "Extract"] {
+        assert_rules_see_their_fields(kind, &schema(kind));
+    }
+}
+
+/// The API server refuses a definition whose rule asks for a field without a type.
+fn assert_rules_see_their_fields(at: &str, schema: &Value) {
+    let fields = schema["properties"].as_object();
+    for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        for (name, field) in fields.into_iter().flatten() {
+            let named = rule["rule"].as_str().unwrap().split(|c: char| !c.is_alphanumeric() && c != '.' && c != '_');
+            let named = named.flat_map(|word| word.split('.')).any(|word| word.trim_matches('_') == name);
+            let typed =
+                field.get("type").is_some() && field["items"].as_object().is_none_or(|item| item.contains_key("type"));
+            assert!(!named || typed, "{at}: {} asks for {name}", rule["rule"]);
+        }
+    }
+    for (name, field) in fields.into_iter().flatten() {
+        assert_rules_see_their_fields(&format!("{at}.{name}"), field);
+        assert_rules_see_their_fields(&format!("{at}.{name}[]"), &field["items"]);
+    }
 }
 
 #[test]
