@@ -11,6 +11,7 @@
 mod binaries;
 mod delivery;
 mod installation;
+pub mod readme;
 
 pub use binaries::{binary, workspace_root};
 pub use delivery::{DATASET, Delivery};

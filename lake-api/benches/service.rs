@@ -195,7 +195,7 @@ impl Service {
         let mut service = Self { child, ready_after: Duration::ZERO };
         while !is_ready(place.admin).await {
             assert!(service.child.try_wait().unwrap().is_none(), "lake-api ended while starting");
-            assert!(started.elapsed() < Duration::from_secs(60), "lake-api is not ready");
+            assert!(started.elapsed() < Duration::from_mins(1), "lake-api is not ready");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         service.ready_after = started.elapsed();

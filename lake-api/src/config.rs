@@ -46,6 +46,9 @@ pub enum ConfigError {
     /// Somebody could log in as anybody.
     #[error("--dev-issuer cannot be used beside a configured issuer: anybody could be anyone")]
     DevIssuerBesideIssuer,
+    /// A service that others can reach, and an issuer that believes everybody.
+    #[error("--dev-issuer is for this machine alone: let the API listen at a loopback address, 127.0.0.1 or [::1]")]
+    DevIssuerBehindOpenDoor,
     /// A limit of zero.
     #[error("limits.{0} must be at least 1")]
     Limit(&'static str),
@@ -85,7 +88,7 @@ pub struct ServeConfig {
     /// The token issuers that are trusted.
     #[serde(default)]
     pub issuers: Vec<IssuerConfig>,
-    /// The embedded development issuer; only without `issuers`, only on loopback.
+    /// The embedded development issuer; only without `issuers`, and only while issuer and API are on loopback.
     #[serde(default)]
     pub dev_issuer: Option<DevIssuerSettings>,
     /// How much is served at a time.
@@ -276,6 +279,7 @@ impl ServeConfig {
         match (&self.dev_issuer, self.issuers.is_empty()) {
             (None, true) => return Err(ConfigError::NoIssuer),
             (Some(_), false) => return Err(ConfigError::DevIssuerBesideIssuer),
+            (Some(_), true) if !self.listen.ip().is_loopback() => return Err(ConfigError::DevIssuerBehindOpenDoor),
             (None, false) | (Some(_), true) => {}
         }
         self.limits.validate()
@@ -322,6 +326,17 @@ mod tests {
         assert!(config.validate().is_ok());
         config.dev_issuer = Some(DevIssuerSettings::of_users(vec!["alice".to_owned()]));
         assert!(matches!(config.validate(), Err(ConfigError::DevIssuerBesideIssuer)));
+    }
+
+    #[test]
+    fn the_development_issuer_does_not_stand_behind_a_door_to_the_network() {
+        let mut config = config();
+        config.dev_issuer = Some(DevIssuerSettings::of_users(vec!["alice".to_owned()]));
+        assert!(config.validate().is_ok());
+        for open in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"] {
+            config.listen = open.parse().unwrap();
+            assert!(matches!(config.validate(), Err(ConfigError::DevIssuerBehindOpenDoor)), "{open}");
+        }
     }
 
     #[test]

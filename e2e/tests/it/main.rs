@@ -4,4 +4,5 @@
 mod api_fuzzing;
 mod house;
 mod interruptions;
+mod readme;
 mod whole_path;

@@ -15,6 +15,7 @@ mod command;
 mod error;
 pub mod exit;
 pub(crate) mod output;
+mod printable;
 pub(crate) mod progress;
 pub(crate) mod release_state;
 mod session;

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::CliError;
 use super::arguments::{Format, Global};
+use super::printable::printable;
 
 /// A table for people and spreadsheets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,10 +34,14 @@ impl Sheet {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    /// Draws it with lines, numbers to the right.
+    /// Draws it with lines, numbers to the right, and nothing in it that acts on a terminal.
     pub(crate) fn draw(&self, width: Option<u16>) -> String {
         let mut table = Table::new();
-        table.load_preset(UTF8_FULL_CONDENSED).set_header(&self.columns).add_rows(&self.rows);
+        let rows = self.rows.iter().map(|row| row.iter().map(|cell| printable(cell)));
+        table
+            .load_preset(UTF8_FULL_CONDENSED)
+            .set_header(self.columns.iter().map(|name| printable(name)))
+            .add_rows(rows);
         if let Some(width) = width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
             // Names are copied from here: the first column is broken only where it takes half the width.
@@ -141,14 +146,15 @@ impl Output {
             CliError::Pending(_) => ("pending:", AnsiColor::Yellow),
             _ => ("error:", AnsiColor::Red),
         };
-        let text = format!("{} {error}", paint(self.colour_talk, bold.fg_color(Some(colour.into())), label));
+        let label = paint(self.colour_talk, bold.fg_color(Some(colour.into())), label);
+        let text = format!("{label} {}", printable(&error.to_string()));
         self.talk(&text);
         if let Some(rule) = error.rule() {
-            let text = format!("  {} {rule}", paint(self.colour_talk, bold, "rule:"));
+            let text = format!("  {} {}", paint(self.colour_talk, bold, "rule:"), printable(&rule));
             self.talk(&text);
         }
         if let Some(remedy) = error.remedy() {
-            let text = format!("  {} {remedy}", paint(self.colour_talk, bold, "remedy:"));
+            let text = format!("  {} {}", paint(self.colour_talk, bold, "remedy:"), printable(&remedy));
             self.talk(&text);
         }
     }

@@ -6,7 +6,7 @@
 //! | sends nothing, or a head that does not end | a closed connection, after `limits.idleSeconds` |
 //! | sends a head above 64 KiB | 431 and a closed connection |
 //! | does not read its answer | a closed connection, after `limits.idleSeconds` without progress |
-//! | sends a body slowly or without end | `layers::whole_body` |
+//! | sends a body slowly or without end | [`super::bodies`] |
 //! | does not agree on TLS | a closed connection, after `limits.idleSeconds` |
 //! | speaks HTTP/2 | a closed connection: gateways speak HTTP/1.1 to us, so half of the protocol code is not reachable |
 //!

@@ -6,9 +6,7 @@
 //! 3. problems: turns rejections and bare error statuses into RFC 9457 JSON;
 //! 4. log and metrics: see the final status, never a body, a query or a person;
 //! 5. panics: become a neutral 500 that the steps above still dress;
-//! 6. body: read to its end before anything is decided, within limits of size and time; what
-//!    is too large is still read for a while and thrown away, because a connection that is
-//!    closed on unread bytes takes the answer with it;
+//! 6. body: read to its end before anything is decided, within limits ([`super::bodies`]);
 //! 7. admission: above the limit of requests being answered the answer is 503 at once. Behind
 //!    the body, so that bodies which trickle in take no place from requests that are complete;
 //! 8. time: a request that takes too long is dropped with 504.
@@ -25,12 +23,12 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
+use super::bodies::{Bodies, whole_body};
 use super::rejection::Rejection;
 use crate::metrics::Metrics;
 
@@ -61,19 +59,9 @@ impl Admission {
     }
 }
 
-/// How large a body may be and how long it may take.
-#[derive(Debug, Clone, Copy)]
-struct Bodies {
-    bytes: usize,
-    time: Duration,
-}
-
-/// How much of a body that is too large is read and thrown away before the connection is closed.
-const DISCARDED: usize = 16 * 1024 * 1024;
-
 /// Puts all layers around `router`, in the order of the module's documentation.
 pub(crate) fn dress(router: Router, admission: Admission, body_bytes: usize, metrics: Arc<Metrics>) -> Router {
-    let bodies = Bodies { bytes: body_bytes, time: admission.time };
+    let bodies = Bodies::new(body_bytes, admission.time);
     router
         .layer(from_fn_with_state(admission.clone(), limit_time))
         .layer(from_fn_with_state(admission, admit))
@@ -192,33 +180,6 @@ async fn limit_time(State(admission): State<Admission>, request: Request, next: 
 fn known_method(method: &Method) -> &'static str {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     known.into_iter().find(|known| method.as_str() == *known).unwrap_or("other")
-}
-
-async fn whole_body(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    match tokio::time::timeout(bodies.time, read_whole(body, bodies.bytes)).await {
-        Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
-        Ok(Err(rejection)) => rejection.into_response(),
-        Err(_) => Rejection::of_status(StatusCode::REQUEST_TIMEOUT).into_response(),
-    }
-}
-
-async fn read_whole(body: Body, limit: usize) -> Result<Vec<u8>, Rejection> {
-    let mut stream = body.into_data_stream();
-    let (mut kept, mut seen) = (Vec::new(), 0_usize);
-    while let Some(chunk) = stream.next().await {
-        let chunk =
-            chunk.map_err(|_| Rejection::bad_request("body-broken", "The body could not be read to its end."))?;
-        seen = seen.saturating_add(chunk.len());
-        if seen <= limit {
-            kept.extend_from_slice(&chunk);
-        } else if seen > limit.saturating_add(DISCARDED) {
-            break;
-        } else {
-            kept = Vec::new();
-        }
-    }
-    if seen > limit { Err(Rejection::of_status(StatusCode::PAYLOAD_TOO_LARGE)) } else { Ok(kept) }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 pub(crate) mod accept;
 mod admin;
 pub(crate) mod app;
+mod bodies;
 pub(crate) mod caller;
 mod connections;
 mod docs;

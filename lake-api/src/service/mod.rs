@@ -33,7 +33,7 @@ enum What {
     #[command(after_help = "Examples:\n  \
         lake-api serve --config /etc/oscar/serve.yaml\n  \
         lake-api serve --data-dir ./data --tenant acme --issuer https://login.example.dk --audience oscar-host\n  \
-        lake-api serve --data-dir ./data --tenant acme --dev-issuer alice,bob")]
+        lake-api serve --data-dir ./data --tenant acme --dev-issuer alice,bob --dev-issuer-listen 127.0.0.1:8085")]
     Serve(Box<serve::Serve>),
     /// Take a data holder's package into the lake.
     ///

@@ -32,7 +32,7 @@ fn stderr(output: &Output) -> String {
 }
 
 /// Every command and subcommand that a person can type.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["demo"],
     &["login"],
@@ -47,6 +47,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["release", "review"],
     &["release", "vote"],
     &["release", "votes"],
+    &["keys"],
     &["verify"],
     &["audit", "verify"],
     &["audit", "list"],

@@ -94,6 +94,10 @@ pub enum Command {
     /// Ask for releases, follow them, review them, fetch results
     #[command(subcommand)]
     Release(ReleaseCommand),
+    /// The server's public key, with which receipts and journal are verified
+    #[command(after_help = "Examples:\n  oscar keys\n  \
+        oscar keys --output json > key.json   # once, over a path that you trust")]
+    Keys,
     /// Verify a receipt and its content, offline
     Verify(VerifyArguments),
     /// Verify the tenant's journal, offline, or read it
@@ -102,7 +106,8 @@ pub enum Command {
     Intake(IntakeArguments),
     /// Print a completion script for your shell
     #[command(after_help = "Examples:\n  oscar completion bash > ~/.local/share/bash-completion/completions/oscar\n  \
-        oscar completion zsh > ~/.zfunc/_oscar")]
+        oscar completion zsh > ~/.zfunc/_oscar\n  \
+        oscar completion fish > ~/.config/fish/completions/oscar.fish")]
     Completion {
         /// The shell
         shell: Shell,

@@ -9,7 +9,7 @@ use crate::demo::generate::{LEAST_PERSONS, MOST_PERSONS};
 /// What to verify.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  oscar verify receipt.json table.csv --key key.json\n  \
-    curl -s $OSCAR_SERVER/v1/keys > key.json   # fetch the key once, over a path you trust\n\n\
+    oscar keys --output json > key.json   # fetch the key once, over a path you trust\n\n\
     Ends with code 0 only when the signature is right and the content is the one it speaks of.")]
 pub struct VerifyArguments {
     /// The receipt

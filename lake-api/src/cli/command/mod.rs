@@ -3,6 +3,7 @@
 mod audit;
 mod catalogue;
 mod intake;
+mod keys;
 mod login;
 mod permit;
 mod query;
@@ -35,6 +36,7 @@ pub(super) async fn dispatch(arguments: Arguments, output: &mut Output) -> Resul
         Command::Catalogue { dataset } => {
             catalogue::run(&Session::open(&global).await?, dataset.as_deref(), output).await
         }
+        Command::Keys => keys::run(&global, output).await,
         Command::Permit => permit::run(&Session::open(&global).await?, output).await,
         Command::Query(QueryCommand::Check(check)) => {
             query::check(&Session::open(&global).await?, &check, output).await

@@ -5,6 +5,7 @@ use crate::api::review::{ReviewTable, VoteDecision, VoteRequest, Votes};
 use crate::cli::arguments::{VoteArguments, VoteDecisionArgument};
 use crate::cli::exit::Exit;
 use crate::cli::output::Sheet;
+use crate::cli::printable::printable;
 use crate::cli::session::Session;
 use crate::cli::{CliError, Output};
 
@@ -17,16 +18,16 @@ pub(super) async fn pack(session: &Session, id: &str, output: &mut Output) -> Re
     }
     output.show(&pack.release, card)?;
     output.line("\nThe requester writes:")?;
-    output.line(&pack.release.purpose)?;
+    output.line(&printable(&pack.release.purpose))?;
     output.line("\nThe table as it would be released ('..' is suppressed):")?;
     output.show(&pack.table, table)?;
     if !pack.findings.is_empty() {
         output.line("\nWhat the rules say:")?;
         for finding in &pack.findings {
-            output.line(&format!("  {}  {}", finding.rule, finding.message))?;
+            output.line(&format!("  {}  {}", printable(&finding.rule), printable(&finding.message)))?;
         }
     }
-    output.line(&format!("\nDigest to name in a vote: {}", pack.content))?;
+    output.line(&format!("\nDigest to name in a vote: {}", printable(&pack.content)))?;
     Ok(Exit::Ok)
 }
 
