@@ -10,6 +10,7 @@ use oscar_access::{DevIssuer, DevIssuerError, DevIssuerOptions, PermitBook, Perm
 use oscar_journal::{Actor, Event, Journal, JournalError, JournalKey, JournalOptions};
 use oscar_lake::{Lake, Storage, StorageConfig, StorageError};
 use oscar_query::{InProcess, QueryBackend, WorkerProcess};
+use oscar_vetting::DrawSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -230,7 +231,7 @@ async fn open_platform(
         vault: Vault::new(storage.store(), SealKey::new(&keys.ledger()?)?),
         backend: backend(&config.worker)?,
         signer: SigningKey::from_bytes(&seed),
-        draw: keys.draw()?,
+        draw: DrawSecret::new(keys.draw()?),
         limits: config.limits,
         metrics,
     }))
