@@ -7,6 +7,7 @@ use oscar_access::PermitBook;
 use oscar_journal::Journal;
 use oscar_lake::StorageConfig;
 use oscar_query::QueryBackend;
+use oscar_vetting::DrawSecret;
 
 use crate::config::Limits;
 use crate::contracts::Contracts;
@@ -32,7 +33,7 @@ pub(crate) struct Platform {
     /// Signs receipts; the same key signs the journal.
     pub(crate) signer: SigningKey,
     /// Secret of the random draw.
-    pub(crate) draw: [u8; 32],
+    pub(crate) draw: DrawSecret,
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
 }

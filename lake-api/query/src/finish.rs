@@ -4,15 +4,24 @@
 //! vetted table and sees rounded values and NULL for what is suppressed, nothing else. It
 //! runs on one thread over rows in canonical order, so the same vetted table always gives
 //! the same result.
+//!
+//! **It does not fail on a value.** A failure would say something about the cells (which of
+//! them is zero, for example) in a release that the ledger then knows nothing of. So a
+//! division by zero and a cast that cannot be made give NULL, which is the mark, and where
+//! arithmetic fails in yet another way (a number out of range) all measures are hidden.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{cast, concat_batches, nullif};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit};
-use datafusion::common::{Column, DataFusionError, Result as EngineResult};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, DataFusionError, Result as EngineResult};
 use datafusion::datasource::{MemTable, provider_as_source};
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, TryCast, when,
+};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use oscar_vetting::{KeyValue, VettedTable, VettedValue};
@@ -26,10 +35,8 @@ pub enum FinishError {
     /// The vetted table does not belong to this statement.
     #[error("the vetted table does not have the keys and aggregates of the statement")]
     Shape,
-    /// Arithmetic on the vetted values failed.
-    #[error(
-        "arithmetic on the result failed, for example a division by zero; cast to DOUBLE before dividing, or divide after the release"
-    )]
+    /// The statement's upper part fails whatever the values are.
+    #[error("arithmetic on the result fails whatever the values are; divide and cast after the release")]
     ExecutionFailed,
 }
 
@@ -38,15 +45,35 @@ impl CheckedQuery {
     ///
     /// # Errors
     /// [`FinishError::Shape`] when the table is not this statement's, and
-    /// [`FinishError::ExecutionFailed`] when arithmetic fails.
+    /// [`FinishError::ExecutionFailed`] when arithmetic fails whatever the values are.
     pub async fn finish(&self, vetted: &VettedTable) -> Result<OutputTable, FinishError> {
-        let cells = self.vetted_batch(vetted)?;
-        let finished = self.run_above(cells).await;
-        let batch = finished.map_err(|error| {
+        let failed = |error: DataFusionError| {
             tracing::warn!(target: "oscar_query::private", %error, "finishing a result failed");
             FinishError::ExecutionFailed
-        })?;
+        };
+        let cells = self.vetted_batch(vetted)?;
+        let batch = match self.run_above(cells.clone()).await {
+            Ok(batch) => batch,
+            Err(error) => {
+                failed(error);
+                let hidden = self.without_measures(&cells)?;
+                self.run_above(hidden).await.map_err(failed)?
+            }
+        };
         self.output_table(&batch)
+    }
+
+    /// The same cells with every measure hidden.
+    fn without_measures(&self, cells: &RecordBatch) -> Result<RecordBatch, FinishError> {
+        let columns = cells.columns().iter().enumerate().map(|(place, column)| {
+            if place < self.boundary.keys.len() {
+                Arc::clone(column)
+            } else {
+                new_null_array(column.data_type(), column.len())
+            }
+        });
+        let options = RecordBatchOptions::new().with_row_count(Some(cells.num_rows()));
+        RecordBatch::try_new_with_options(cells.schema(), columns.collect(), &options).map_err(|_| FinishError::Shape)
     }
 
     /// The vetted cells under the types of the boundary's output.
@@ -66,7 +93,7 @@ impl CheckedQuery {
                 array(keys.map(key_scalar), data_type)
             } else if place < first_value {
                 // Nothing may read the grouping id, so it needs no value.
-                Ok(arrow::array::new_null_array(data_type, vetted.rows.len()))
+                Ok(new_null_array(data_type, vetted.rows.len()))
             } else {
                 let values = vetted.rows.iter().filter_map(|row| row.values.get(place - first_value));
                 array(values.map(|value| value_scalar(*value)), data_type)
@@ -78,7 +105,7 @@ impl CheckedQuery {
             .enumerate()
             .map(|(place, data_type)| Field::new(format!("c{place}"), data_type.clone(), true))
             .collect();
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(vetted.rows.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(vetted.rows.len()));
         RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
             .map_err(|_| FinishError::Shape)
     }
@@ -129,11 +156,36 @@ fn above(plan: &LogicalPlan, cells: LogicalPlan) -> EngineResult<LogicalPlan> {
         | LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::SubqueryAlias(_) => match plan.inputs().as_slice() {
-            [input] => plan.with_new_exprs(plan.expressions(), vec![above(input, cells)?]),
+            [input] => {
+                let names = NamePreserver::new(plan);
+                let exprs = plan.expressions().into_iter().map(|expr| {
+                    let name = names.save(&expr);
+                    total(expr, input.schema()).map(|expr| name.restore(expr))
+                });
+                plan.with_new_exprs(exprs.collect::<EngineResult<_>>()?, vec![above(input, cells)?])
+            }
             _ => Err(unexpected()),
         },
         _ => Err(unexpected()),
     }
+}
+
+/// The expression with NULL where it would fail: for a division by zero and for a value
+/// that a cast cannot take.
+fn total(expr: Expr, schema: &DFSchema) -> EngineResult<Expr> {
+    let rewritten = expr.transform_up(|part| match part {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide, right }) => {
+            let divisor = right.get_type(schema)?;
+            let zero = Expr::Literal(ScalarValue::new_zero(&divisor)?, None);
+            let null = Expr::Literal(ScalarValue::try_from(&divisor)?, None);
+            let not_zero = when(right.as_ref().clone().eq(zero), null).otherwise(*right)?;
+            let division = BinaryExpr { left, op: Operator::Divide, right: Box::new(not_zero) };
+            Ok(Transformed::yes(Expr::BinaryExpr(division)))
+        }
+        Expr::Cast(Cast { expr, field }) => Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field }))),
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(rewritten.data)
 }
 
 fn unexpected() -> DataFusionError {

@@ -153,6 +153,7 @@ pub(crate) fn reason_code(reason: &ReviewReason) -> String {
         ReviewReason::SpanUndecided => "span-undecided".to_owned(),
         ReviewReason::ClassDisclosure => "class-disclosure".to_owned(),
         ReviewReason::ComplementUnknown => "complement-unknown".to_owned(),
+        ReviewReason::RepeatedRows => "repeated-rows".to_owned(),
         ReviewReason::TaggedColumn(tag) => format!("tagged-column-{}", tag_code(*tag)),
         ReviewReason::SecondUnitsUnknown => "second-units-unknown".to_owned(),
         ReviewReason::StructuralZeroContradicted => "structural-zero-contradicted".to_owned(),

@@ -15,7 +15,6 @@
 //! ([`publish`]) and the reading of a published one (the routes).
 
 mod compute;
-mod draw;
 mod error;
 mod findings;
 mod id;

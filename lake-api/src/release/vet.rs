@@ -30,7 +30,6 @@ use oscar_vetting::{
 };
 
 use super::compute;
-use super::draw::draw;
 use super::error::ServiceError;
 use super::findings::{Findings, JudgedProfile, Outputs, reason_code};
 use super::service::ReleaseService;
@@ -121,7 +120,7 @@ impl ReleaseService {
         let mut earlier = Earlier::default();
         for _ in 0..MAX_JUDGEMENTS {
             let state = self.platform.journal.refresh().await.map_err(ServiceError::journal)?;
-            self.read_ledger(&state, &prepared.versions, &mut earlier).await?;
+            self.read_ledger(&state, &mut earlier).await?;
             let judged = self.judgement(&state, record, prepared, &evidence, &earlier).await;
             let (result, released) = match judged {
                 Err(ServiceError::Arithmetic) => return self.fail(record.id(), "arithmetic-failed").await,
@@ -175,15 +174,12 @@ impl ReleaseService {
         self.keep(state, record, prepared, judgement).await
     }
 
-    /// Adds what the ledger has and `earlier` has not. Entries that went since stay: they
+    /// Adds what the ledger has and `earlier` has not, whatever dataset it came from: the
+    /// same persons are in many datasets, and a sum over one of them minus a sum over
+    /// another is as good as a difference within one. Entries that went since stay: they
     /// make the judgement stricter than needed, never weaker.
-    async fn read_ledger(
-        &self,
-        state: &TenantState,
-        versions: &PinnedVersions,
-        earlier: &mut Earlier,
-    ) -> Result<(), ServiceError> {
-        for entry in state.ledger_touching(&versions.0) {
+    async fn read_ledger(&self, state: &TenantState, earlier: &mut Earlier) -> Result<(), ServiceError> {
+        for entry in state.ledger() {
             if earlier.known.insert(entry.entry.object) {
                 let table = self.platform.vault.ledger(&entry.entry.object).await?;
                 Arc::make_mut(&mut earlier.tables).push(table);
@@ -269,7 +265,7 @@ impl ReleaseService {
         let submission = record.submission();
         ReleaseContext {
             release: record.id().clone(),
-            draw: draw(&self.platform.draw, &checked.plan_hash, &versions.0),
+            draw: self.platform.draw,
             first_of_requester: !released
                 .iter()
                 .any(|known| known.requester() == record.requester() && known.submission().permit == submission.permit),
@@ -371,7 +367,7 @@ impl ReleaseService {
     }
 }
 
-/// The person sets of earlier releases from the same datasets.
+/// The person sets of earlier releases.
 #[derive(Default)]
 struct Earlier {
     known: BTreeSet<Sha256Digest>,

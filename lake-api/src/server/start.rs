@@ -12,6 +12,7 @@ use oscar_lake::{
     KeyError, KeyProvider as _, KeyPurpose, Lake, PutIfAbsentError, Storage, StorageConfig, StorageError,
 };
 use oscar_query::{InProcess, QueryBackend, WorkerProcess};
+use oscar_vetting::DrawSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::DropGuard;
 use tokio_util::task::AbortOnDropHandle;
@@ -242,7 +243,7 @@ async fn open_platform(
         vault: Vault::new(storage.store(), SealKey::new(keys.key(KeyPurpose::Ledger)?.expose())?),
         backend: backend(&config.worker)?,
         signer: SigningKey::from_bytes(&seed),
-        draw: *keys.key(KeyPurpose::Draw)?.expose(),
+        draw: DrawSecret::new(*keys.key(KeyPurpose::Draw)?.expose()),
         limits: config.limits,
         metrics,
     }))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use oscar_permit::{DisclosureProfile, Quotas};
 use oscar_vetting::{
-    AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, Evidence, KeyColumn, KeyValue, LedgerTable,
+    AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, DrawSecret, Evidence, KeyColumn, KeyValue, LedgerTable,
     ReleaseContext, judge,
 };
 use roaring::RoaringBitmap;
@@ -146,7 +146,7 @@ fn table(members: Vec<Vec<u32>>) -> Table {
     Table {
         evidence: Evidence {
             keys: vec![KeyColumn { name: "key".into(), domain: None }],
-            aggregates: vec![AggregateSpec { name: "persons".into(), kind: AggregateKind::CountPersons }],
+            aggregates: vec![AggregateSpec { name: "persons".into(), kind: AggregateKind::CountPersons, selective: false }],
             grouping_sets: vec![vec![true]],
             cells: (0i64..).zip(members).map(cell).collect(),
             structural_zeros: Vec::new(),
@@ -174,7 +174,7 @@ fn profile() -> DisclosureProfile {
 fn context() -> ReleaseContext {
     ReleaseContext {
         release: "rel-new".parse().expect("a release id"),
-        draw: 0,
+        draw: DrawSecret::new([0; 32]),
         first_of_requester: false,
         first_of_dataset: false,
         tags: [].into(),

@@ -6,6 +6,9 @@
 //! and those few know about each other. Here this is a reason for people to look, not a
 //! refusal: many such cells are harmless (a municipality lies in one region only).
 //!
+//! A count under a condition (`FILTER`, `CASE`) is such a cell as well, and its group is the
+//! cell it stands in: as many persons under the condition as in the cell tell that all are.
+//!
 //! For sums and means a group whose values hardly differ (min = max, or a range below 1 %
 //! of the mean) tells the value of everybody in it. Empty cells that are not structural
 //! zeros are hidden by the grid (`layout`).
@@ -33,7 +36,16 @@ fn is_flagged(evidence: &Evidence, findings: &[CellFindings], set: usize, thresh
         evidence.cells.iter().zip(findings).filter(|(cell, _)| cell.grouping_set == set).collect();
     let flat =
         cells.iter().filter(|(_, findings)| !findings.is_hidden()).any(|(cell, _)| has_flat_values(evidence, cell));
-    flat || has_full_cell(evidence, &cells, set, threshold)
+    let full = cells.iter().any(|(cell, findings)| has_full_condition(evidence, cell, findings, threshold));
+    flat || full || has_full_cell(evidence, &cells, set, threshold)
+}
+
+/// Whether a shown aggregate under a condition takes in all, or all but 1…T−1, of the cell.
+fn has_full_condition(evidence: &Evidence, cell: &CellEvidence, findings: &CellFindings, threshold: u32) -> bool {
+    cell.aggregates.iter().zip(&evidence.aggregates).enumerate().any(|(number, (found, spec))| {
+        let others = cell.persons.len().saturating_sub(found.support_in(cell).len());
+        spec.selective && findings.shows(number) && others < u64::from(threshold)
+    })
 }
 
 fn has_flat_values(evidence: &Evidence, cell: &CellEvidence) -> bool {

@@ -72,6 +72,9 @@ pub struct AggregateSpec {
     pub name: String,
     /// What it computes.
     pub kind: AggregateKind,
+    /// Whether the statement decides by a condition which rows count (FILTER, or an argument
+    /// that is no bare column). Then everybody's support says something about everybody.
+    pub selective: bool,
 }
 
 /// One non-empty group.

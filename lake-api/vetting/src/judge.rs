@@ -13,6 +13,7 @@ use crate::differencing::judge_differencing;
 use crate::evidence_check::check_evidence;
 use crate::hidden_map::hidden_cells;
 use crate::layout::lay_out;
+use crate::random_draw::is_drawn;
 use crate::shown::{shown_sets, vetted_table};
 use crate::tally::Tally;
 use crate::{Evidence, HiddenCell, Judgement, LedgerTable, ReleaseContext, RuleId, Verdict, VettedTable};
@@ -40,7 +41,7 @@ pub fn judge(
     let hidden = hidden_cells(evidence, &cells, &layout);
 
     let mut tally = Tally::default();
-    tally.add_statement(evidence, profile, context);
+    tally.add_statement(evidence, context);
     tally.add_cells(evidence, &cells, &layout, profile);
     if tally.exceeds_cells() {
         return refused(evidence, context, tally, hidden);
@@ -50,6 +51,7 @@ pub fn judge(
     let released = shown_sets(evidence, &cells, &layout, context.release.clone());
     let differencing = judge_differencing(earlier, &released, profile.threshold);
     tally.add_differencing(&differencing);
+    tally.add_draw(is_drawn(&context.draw, &released, profile.review_percent));
 
     match tally.verdict() {
         Verdict::Refused(_) => refused(evidence, context, tally, hidden),

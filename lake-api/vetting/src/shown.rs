@@ -108,7 +108,7 @@ const fn zero(kind: AggregateKind) -> Option<VettedValue> {
 /// Notes say what may be, not what is: they are the same whether anything is hidden.
 fn notes(evidence: &Evidence, layout: &Layout, profile: &DisclosureProfile) -> BTreeSet<Note> {
     let mut notes = BTreeSet::new();
-    for AggregateSpec { name: _, kind } in &evidence.aggregates {
+    for AggregateSpec { name: _, kind, selective: _ } in &evidence.aggregates {
         notes.insert(Note::HiddenCells);
         match kind {
             AggregateKind::CountRows

@@ -11,7 +11,7 @@ use crate::hidden_map::cell_findings;
 use crate::layout::Layout;
 use crate::share_hidden::refusals;
 use crate::{
-    AggregateKind, AggregateSpec, Evidence, MANY_CELLS, ReleaseContext, ReviewReason, RuleFinding, RuleId, Scope,
+    AggregateKind, AggregateSpec, CellEvidence, Evidence, MANY_CELLS, ReleaseContext, ReviewReason, RuleFinding, RuleId, Scope,
     Severity, Verdict,
 };
 
@@ -40,8 +40,8 @@ impl Tally {
     }
 
     /// What does not depend on the cells' contents.
-    pub(crate) fn add_statement(&mut self, evidence: &Evidence, profile: &DisclosureProfile, context: &ReleaseContext) {
-        self.reasons.extend(statement_reasons(evidence, profile, context));
+    pub(crate) fn add_statement(&mut self, evidence: &Evidence, context: &ReleaseContext) {
+        self.reasons.extend(statement_reasons(evidence, context));
         if context.tags.contains(&ColumnTag::FreeText) {
             self.refuse(RuleId::FreeText);
         }
@@ -69,6 +69,9 @@ impl Tally {
         if cells.iter().any(|cell| cell.complement_unknown) {
             self.review(RuleId::R2, Scope::Table, ReviewReason::ComplementUnknown);
         }
+        if repeats_rows(evidence, cells) {
+            self.review(RuleId::R7, Scope::Table, ReviewReason::RepeatedRows);
+        }
         for set in flagged_sets(evidence, cells, profile.threshold) {
             self.review(RuleId::R5, Scope::GroupingSet(set), ReviewReason::ClassDisclosure);
         }
@@ -86,6 +89,11 @@ impl Tally {
         if proof.is_none() {
             self.review(RuleId::R7, Scope::Table, ReviewReason::SpanUndecided);
         }
+    }
+
+    /// The draw that sends some to people whatever the rules say.
+    pub(crate) fn add_draw(&mut self, drawn: bool) {
+        self.reasons.extend(drawn.then_some(ReviewReason::RandomDraw));
     }
 
     /// Whether the release has too many cells to be worth comparing with others.
@@ -113,14 +121,10 @@ impl Tally {
 }
 
 /// Reasons that do not depend on the cells' contents.
-fn statement_reasons(
-    evidence: &Evidence,
-    profile: &DisclosureProfile,
-    context: &ReleaseContext,
-) -> BTreeSet<ReviewReason> {
+fn statement_reasons(evidence: &Evidence, context: &ReleaseContext) -> BTreeSet<ReviewReason> {
     let ReleaseContext {
         release: _,
-        draw,
+        draw: _,
         first_of_requester,
         first_of_dataset,
         tags,
@@ -130,9 +134,8 @@ fn statement_reasons(
     let mut reasons: BTreeSet<ReviewReason> = statement_reasons.iter().cloned().collect();
     reasons.extend(first_of_requester.then_some(ReviewReason::FirstOfRequester));
     reasons.extend(first_of_dataset.then_some(ReviewReason::FirstOfDataset));
-    reasons.extend(is_drawn(*draw, profile.review_percent).then_some(ReviewReason::RandomDraw));
     reasons.extend(tags.iter().map(|tag| ReviewReason::TaggedColumn(*tag)));
-    for AggregateSpec { name: _, kind } in &evidence.aggregates {
+    for AggregateSpec { name: _, kind, selective: _ } in &evidence.aggregates {
         match kind {
             AggregateKind::CountRows | AggregateKind::CountPersons | AggregateKind::CountNonNull => {}
             AggregateKind::CountDistinct => {
@@ -148,23 +151,20 @@ fn statement_reasons(
     reasons
 }
 
-/// Whether a uniform draw falls into the share that people look at.
-fn is_drawn(draw: u64, percent: f64) -> bool {
-    // 53 bits are exact in a double; the share of draws below `percent` is as exact.
-    let uniform = (draw >> 11) as f64 / (1u64 << 53) as f64;
-    uniform * 100.0 < percent
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_drawn;
-
-    #[test]
-    fn the_share_of_draws_is_the_profile_s_percentage() {
-        assert!(!is_drawn(0, 0.0), "no review means no draw at all");
-        assert!(is_drawn(0, 5.0) && !is_drawn(u64::MAX, 99.999));
-        assert!(is_drawn(u64::MAX, 100.0));
-        let drawn = (0..10_000u64).filter(|n| is_drawn(n * (u64::MAX / 10_000), 5.0)).count();
-        assert!((499..=501).contains(&drawn));
-    }
+/// Whether a shown count of rows holds several rows of one person. Two such counts may
+/// have the same persons and still differ by rows of a single one, which a comparison of
+/// person sets cannot see; and copies of rows (a union, a join) would undo the rounding.
+fn repeats_rows(evidence: &Evidence, cells: &[CellFindings]) -> bool {
+    let repeated = |cell: &CellEvidence, findings: &CellFindings| {
+        let aggregates = cell.aggregates.iter().zip(&evidence.aggregates).enumerate();
+        aggregates.into_iter().any(|(number, (found, spec))| match spec.kind {
+            AggregateKind::CountRows | AggregateKind::CountNonNull => {
+                findings.shows(number) && found.largest.iter().any(|rows| *rows > 1.0)
+            }
+            AggregateKind::CountPersons | AggregateKind::CountDistinct | AggregateKind::Sum | AggregateKind::Avg => {
+                false
+            }
+        })
+    };
+    evidence.cells.iter().zip(cells).any(|(cell, findings)| repeated(cell, findings))
 }

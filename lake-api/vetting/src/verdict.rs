@@ -5,18 +5,16 @@ use std::collections::BTreeSet;
 use oscar_permit::{CanonicalError, ColumnTag, ReleaseId, Sha256Digest, canonical_json};
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyValue, LedgerTable, RuleFinding, RuleId, VettedTable};
+use crate::{DrawSecret, KeyValue, LedgerTable, RuleFinding, RuleId, VettedTable};
 
 /// What the judgement must know about the release besides its evidence. Every field is
 /// the caller's to fill, so none has a default: a forgotten one would be a hole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseContext {
     /// The release.
     pub release: ReleaseId,
-    /// The random draw for review, uniform over all of `u64`. Derive it with a secret of
-    /// the platform from the plan's hash (HMAC), so that asking again draws the same.
-    pub draw: u64,
+    /// The platform's secret of the random draw for review.
+    pub draw: DrawSecret,
     /// Whether the requester has no released result under this permit yet.
     pub first_of_requester: bool,
     /// Whether nothing of one of the datasets has been released to this tenant yet.
@@ -53,6 +51,9 @@ pub enum ReviewReason {
     ClassDisclosure,
     /// Whose values are left out of a count cannot be told from the evidence.
     ComplementUnknown,
+    /// A count of rows to which some person contributes several: such a count is a total,
+    /// not the size of a set of persons, and the ledger knows sets only.
+    RepeatedRows,
     /// A column with this tag is used.
     TaggedColumn(ColumnTag),
     /// The contract names second units and the evidence does not count them.

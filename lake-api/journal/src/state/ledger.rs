@@ -6,10 +6,9 @@
 //! current exactly while the epoch is 7; that reservations went since only means it was
 //! judged more strictly than needed.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use oscar_permit::{DatasetName, ReleaseId, TableRef};
+use oscar_permit::ReleaseId;
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, ReleaseRecord, TenantState};
@@ -32,7 +31,8 @@ pub struct LedgerRef {
 }
 
 impl TenantState {
-    /// All entries that count, oldest first.
+    /// All entries that count, oldest first. A new release is judged against every one of
+    /// them, whatever dataset it is from: datasets are about the same persons.
     #[must_use]
     pub fn ledger(&self) -> &[Arc<LedgerRef>] {
         &self.ledger
@@ -42,14 +42,6 @@ impl TenantState {
     #[must_use]
     pub const fn ledger_epoch(&self) -> u64 {
         self.ledger_epoch
-    }
-
-    /// The entries that share a dataset, in any version, with `lineage`.
-    pub fn ledger_touching(&self, lineage: &BTreeMap<TableRef, u64>) -> impl Iterator<Item = &Arc<LedgerRef>> {
-        let datasets: BTreeSet<DatasetName> = lineage.keys().map(|table| table.dataset.clone()).collect();
-        self.ledger
-            .iter()
-            .filter(move |entry| entry.entry.lineage.keys().any(|table| datasets.contains(&table.dataset)))
     }
 
     pub(super) fn keep_ledger(&mut self, release: &ReleaseRecord, event: &Event, at: Moment) {

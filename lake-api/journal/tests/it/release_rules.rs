@@ -200,17 +200,6 @@ fn a_reservation_goes_with_a_release_that_ends_unpublished_and_stays_with_a_reca
 }
 
 #[test]
-fn only_releases_of_the_same_dataset_touch() {
-    let state = in_review().state;
-    let touching = |lineage| state.ledger_touching(&lineage).count();
-    let mut newer = lineage();
-    newer.insert(newer.keys().next().unwrap().clone(), 4);
-    assert_eq!(touching(newer), 1, "another version of the dataset is the same lineage");
-    let other = oscar_permit::TableRef::try_from("births.mothers".to_owned()).unwrap();
-    assert_eq!(touching(std::collections::BTreeMap::from([(other, 1)])), 0);
-}
-
-#[test]
 fn refused_tries_use_up_the_quota() {
     let quotas = Quotas { releases: 2, ..generous() };
     let story = Story::default()

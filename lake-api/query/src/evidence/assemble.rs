@@ -238,7 +238,13 @@ fn specs(query: &CheckedQuery) -> Vec<AggregateSpec> {
         Statistic::Avg(..) => AggregateKind::Avg,
     };
     let outlines = query.aggregates.iter().zip(&query.boundary.aggregates);
-    outlines.map(|(outline, spec)| AggregateSpec { name: outline.name.clone(), kind: kind(&spec.statistic) }).collect()
+    outlines
+        .map(|(outline, spec)| AggregateSpec {
+            name: outline.name.clone(),
+            kind: kind(&spec.statistic),
+            selective: outline.selective,
+        })
+        .collect()
 }
 
 fn keys(query: &CheckedQuery, catalog: &PermittedCatalog) -> Vec<KeyColumn> {

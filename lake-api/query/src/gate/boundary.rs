@@ -57,6 +57,17 @@ pub(crate) struct BoundaryAggregate {
     pub(crate) statistic: Statistic,
     /// FILTER (WHERE …).
     pub(crate) filter: Option<Expr>,
+    /// Whether there is no argument, or one that is a lake column unchanged.
+    pub(crate) bare: bool,
+}
+
+impl BoundaryAggregate {
+    /// Whether a condition decides which rows count. An argument that is no bare column may
+    /// hide one (CASE, NULLIF, a division), also one computed below the boundary: what is
+    /// not a column of the lake unchanged is taken for a condition.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.filter.is_some() || !self.bare
+    }
 }
 
 /// What is asked of the rows, with the argument.
@@ -110,6 +121,7 @@ impl Walker<'_> {
             Relation::Public(fields) => Ok(Relation::Public(fields)),
             Relation::Vetted(_) => Err(RefusalCode::SeveralAggregations),
             Relation::Unit { fields, .. } if fields.iter().any(|field| field.person == PersonColumn::Key) => {
+                self.used.extend(fields.iter().flat_map(|field| field.sources.iter().cloned()));
                 Ok(Relation::Unit { fields, tied: false })
             }
             Relation::Unit { fields, .. } => {
@@ -142,6 +154,8 @@ impl Walker<'_> {
                 if field.person == PersonColumn::Optional {
                     return Err(RefusalCode::PersonKeyMisused);
                 }
+                // What splits a person's rows decides how many there are.
+                walker.used.extend(field.sources.iter().cloned());
                 fields.push(field);
             }
             for expr in &aggregate.aggr_expr {
@@ -220,49 +234,47 @@ impl Walker<'_> {
                 refused_aggregate(func.name())
             });
         }
-        let argument = |params: &[Expr]| match params {
-            [only] => Ok(only.clone()),
+        let only = |params: &[Expr]| match params {
+            [argument] => Ok(argument.clone()),
             _ => Err(RefusalCode::AggregateFormRefused),
         };
         let statistic = match (func.name(), params.distinct) {
-            ("count", false) => match argument(&params.args)? {
+            ("count", false) => match only(&params.args)? {
                 Expr::Literal(value, _) if !value.is_null() => Statistic::Rows,
                 other => Statistic::NonNull(other),
             },
             ("count", true) => {
-                let counted = argument(&params.args)?;
+                let counted = only(&params.args)?;
                 let person = self.value_or_key(&counted, scope)?.person != PersonColumn::No;
                 if person { Statistic::Persons(counted) } else { Statistic::Distinct(counted) }
             }
             ("sum", false) => {
-                let summed = argument(&params.args)?;
+                let summed = only(&params.args)?;
                 let number = number_type(&summed, scope)?;
                 Statistic::Sum(summed, number)
             }
             ("avg", false) => {
-                let averaged = argument(&params.args)?;
+                let averaged = only(&params.args)?;
                 let number = number_type(&averaged, scope)?;
                 Statistic::Avg(averaged, number)
             }
             ("sum" | "avg", true) => return Err(RefusalCode::AggregateFormRefused),
             (name, _) => return Err(refused_aggregate(name)),
         };
-        match &statistic {
-            Statistic::Rows => {}
+        let argument = match &statistic {
+            Statistic::Rows => None,
             // Counting keys is one of the five things a key may be used for.
-            Statistic::Persons(arg) | Statistic::NonNull(arg) => {
-                let sources = self.value_or_key(arg, scope)?.sources;
-                self.used.extend(sources);
-            }
+            Statistic::Persons(arg) | Statistic::NonNull(arg) => Some(self.value_or_key(arg, scope)?),
             Statistic::Distinct(arg) | Statistic::Sum(arg, _) | Statistic::Avg(arg, _) => {
-                let sources = self.value(arg, scope)?.sources;
-                self.used.extend(sources);
+                Some(self.value(arg, scope)?)
             }
-        }
+        };
+        let bare = argument.as_ref().is_none_or(|argument| argument.base.is_some());
+        self.used.extend(argument.into_iter().flat_map(|argument| argument.sources));
         if let Some(filter) = params.filter.as_deref() {
             self.condition(filter, scope)?;
         }
-        Ok(BoundaryAggregate { statistic, filter: params.filter.as_deref().cloned() })
+        Ok(BoundaryAggregate { statistic, filter: params.filter.as_deref().cloned(), bare })
     }
 }
 

@@ -61,6 +61,8 @@ pub struct AggregateOutline {
     pub name: String,
     /// What is computed: `rows`, `persons`, `non-null`, `distinct`, `sum` or `avg`.
     pub kind: &'static str,
+    /// Whether a condition decides which rows count: FILTER, or an argument that is no bare column.
+    pub selective: bool,
 }
 
 /// What a result column is.
@@ -251,6 +253,10 @@ fn aggregate_outlines(boundary: &Boundary) -> Vec<AggregateOutline> {
         .aggregates
         .iter()
         .zip(names)
-        .map(|(aggregate, name)| AggregateOutline { name, kind: kind(&aggregate.statistic) })
+        .map(|(aggregate, name)| AggregateOutline {
+            name,
+            kind: kind(&aggregate.statistic),
+            selective: aggregate.is_selective(),
+        })
         .collect()
 }

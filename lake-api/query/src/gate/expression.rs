@@ -98,7 +98,13 @@ impl Walker<'_> {
         match expr {
             Expr::Alias(alias) => self.field(&alias.expr, scope, depth),
             Expr::Column(column) => lookup(column, scope),
-            Expr::OuterReferenceColumn(_, column) => lookup(column, scope.outer.ok_or(RefusalCode::SubqueryRefused)?),
+            // The outer row's key has one use, the tie, which is judged where conditions
+            // are. As a column of the subquery it would pass for the key of *its* rows, and
+            // `person IN (SELECT outer person FROM …)` would ask whether anybody's row exists.
+            Expr::OuterReferenceColumn(_, column) => {
+                let field = lookup(column, scope.outer.ok_or(RefusalCode::SubqueryRefused)?)?;
+                if field.person == PersonColumn::No { Ok(field) } else { Err(RefusalCode::PersonKeyMisused) }
+            }
             Expr::Literal(_, _) => Ok(RowField::derived(BTreeSet::new())),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 row_operator(*op)?;

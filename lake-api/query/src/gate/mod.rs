@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  text ─▶ caps, tokens, names, person numbers        text.rs
-//!       ─▶ exactly one query, planned over the permit  planner.rs, functions.rs
+//!       ─▶ exactly one query of bounded size            planner.rs, expansion.rs
+//!       ─▶ planned over the permit                      planner.rs, functions.rs
 //!       ─▶ every node labelled PUB, UNIT or VET        walk.rs, expression.rs, boundary.rs, result.rs
 //!       ─▶ CheckedQuery: boundary, output columns, tags, plan hash
 //! ```
@@ -13,6 +14,7 @@
 
 mod boundary;
 mod checked;
+mod expansion;
 mod expression;
 mod functions;
 mod planner;

@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use oscar_permit::TableRef;
 
+use super::expansion::check_expansion;
 use super::functions::Functions;
 use super::refusal::{GateRefusal, RefusalCode};
 use super::text::MAX_NESTING;
@@ -54,7 +55,10 @@ pub(crate) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Statement, GateRefusal
         }
     })?;
     match (statements.pop(), statements.is_empty()) {
-        (Some(statement @ Statement::Query(_)), true) => Ok(statement),
+        (Some(statement @ Statement::Query(_)), true) => {
+            check_expansion(&statement)?;
+            Ok(statement)
+        }
         (Some(_), true) => Err(GateRefusal::new(RefusalCode::StatementRefused, "statement")),
         (_, false) | (None, _) => Err(GateRefusal::new(RefusalCode::NotOneStatement, "statement")),
     }

@@ -44,6 +44,8 @@ refusal_codes! {
     TextTooLong, "text-too-long", "a statement may have at most 64 KiB of text", "shorten the statement; put long code lists into a reference table and join it";
     /// Too many tokens.
     TooManyTokens, "too-many-tokens", "a statement may have at most 4000 tokens", "shorten the statement; put long code lists into a reference table and join it";
+    /// Too many tables, those that a WITH reads counted as often as it is used.
+    TooManyTables, "too-many-tables", "a statement may read at most 100 tables, those of a WITH counted as often as it is used", "use each WITH once or twice, or split the request";
     /// Nested too deeply, or an expression of too many terms.
     TooDeep, "nested-too-deep", "parentheses, CASE and subqueries may be nested 40 deep, expressions 200", "split the statement with WITH, or replace long chains of OR by IN";
     /// Not SQL.

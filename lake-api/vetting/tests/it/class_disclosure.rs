@@ -49,3 +49,23 @@ fn a_sum_of_equal_values_tells_everybody_s_value() {
         rows.into_iter().map(|row| Row { argument: row.person.map(|person| f64::from(person % 7)), ..row }).collect();
     assert!(!flags(&judge_alone(&statement.evidence(&spread))));
 }
+
+#[rstest]
+#[case(40, true, "everybody in the group fulfils the condition")]
+#[case(31, true, "all but nine do")]
+#[case(30, false, "ten do not")]
+fn a_condition_that_all_of_a_group_fulfil_needs_a_person_s_eye(
+    #[case] fulfil: u32,
+    #[case] flagged: bool,
+    #[case] why: &str,
+) {
+    let mut rows: Vec<Row> = (0..6).flat_map(|n| group(&format!("g{n}"), n * 100..n * 100 + 40)).collect();
+    for row in &mut rows {
+        let place = row.person.unwrap() % 100;
+        let most = if row.person.unwrap() < 100 { fulfil } else { 20 };
+        row.argument = row.argument.filter(|_| place < most);
+    }
+    let count = Statement::by_open_key(&[AggregateKind::CountNonNull]);
+    assert_eq!(flags(&judge_alone(&count.clone().with_condition().evidence(&rows))), flagged, "{why}");
+    assert!(!flags(&judge_alone(&count.evidence(&rows))), "that everybody has a value is no condition");
+}

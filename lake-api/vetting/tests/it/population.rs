@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oscar_permit::{DisclosureProfile, ReleaseId};
 use oscar_vetting::{
-    AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, Evidence, Judgement, KeyColumn, KeyValue,
+    AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, DrawSecret, Evidence, Judgement, KeyColumn, KeyValue,
     LedgerTable, ReleaseContext, Verdict, VettedValue,
 };
 use roaring::RoaringBitmap;
@@ -32,6 +32,7 @@ pub(crate) struct Statement {
     pub(crate) keys: Vec<KeyColumn>,
     pub(crate) kinds: Vec<AggregateKind>,
     pub(crate) sets: Vec<Vec<bool>>,
+    pub(crate) selective: bool,
 }
 
 impl Statement {
@@ -48,7 +49,13 @@ impl Statement {
     pub(crate) fn by_keys(domains: Vec<Option<Vec<KeyValue>>>, kinds: &[AggregateKind]) -> Self {
         let sets = vec![vec![true; domains.len()]];
         let keys = domains.into_iter().enumerate().map(|(n, domain)| KeyColumn { name: format!("k{n}"), domain });
-        Self { keys: keys.collect(), kinds: kinds.to_vec(), sets }
+        Self { keys: keys.collect(), kinds: kinds.to_vec(), sets, selective: false }
+    }
+
+    /// The aggregates count under a condition.
+    pub(crate) fn with_condition(mut self) -> Self {
+        self.selective = true;
+        self
     }
 
     pub(crate) fn with_sets(mut self, sets: Vec<Vec<bool>>) -> Self {
@@ -69,7 +76,7 @@ impl Statement {
             keys: self.keys.clone(),
             aggregates: (0..)
                 .zip(&self.kinds)
-                .map(|(n, kind)| AggregateSpec { name: format!("a{n}"), kind: *kind })
+                .map(|(n, kind)| AggregateSpec { name: format!("a{n}"), kind: *kind, selective: self.selective })
                 .collect(),
             grouping_sets: self.sets.clone(),
             cells: cells.into_iter().map(|((set, key), rows)| self.cell(set, key, &rows)).collect(),
@@ -135,7 +142,7 @@ pub(crate) fn profile(threshold: u32) -> DisclosureProfile {
 pub(crate) fn context() -> ReleaseContext {
     ReleaseContext {
         release: release(),
-        draw: 0,
+        draw: DrawSecret::new([0; 32]),
         first_of_requester: false,
         first_of_dataset: false,
         tags: BTreeSet::new(),

@@ -59,5 +59,6 @@ fn few_rows_without_an_argument_hide_it_even_when_every_person_has_one() {
     let few = judge_alone(&statement.evidence(&second_rows(9)));
     assert_eq!(shown(&few, &[text("g0")]), Some(vec![count(50), None]));
     let more = judge_alone(&statement.evidence(&second_rows(10)));
-    assert_eq!(more.verdict, Verdict::Review(vec![ReviewReason::ComplementUnknown]));
+    let reasons = vec![ReviewReason::ComplementUnknown, ReviewReason::RepeatedRows];
+    assert_eq!(more.verdict, Verdict::Review(reasons));
 }

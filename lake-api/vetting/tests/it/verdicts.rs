@@ -47,12 +47,18 @@ fn every_circumstance_that_needs_people_is_a_reason(#[case] context: ReleaseCont
 #[test]
 fn the_random_draw_sends_a_release_to_people() {
     let mut profile = profile(10);
-    profile.review_percent = 5.0;
-    let drawn = |draw: u64| {
-        judge(&evidence(&[AggregateKind::CountPersons]), &profile, &[], &ReleaseContext { draw, ..context() })
+    let mut verdict = |percent: f64, kinds: &[AggregateKind]| {
+        profile.review_percent = percent;
+        judge(&evidence(kinds), &profile, &[], &context()).verdict
     };
-    assert_eq!(drawn(0).verdict, Verdict::Review(vec![ReviewReason::RandomDraw]));
-    assert_eq!(drawn(u64::MAX).verdict, Verdict::Auto);
+    let drawn = Verdict::Review(vec![ReviewReason::RandomDraw]);
+    let persons = [AggregateKind::CountPersons];
+    assert_eq!(verdict(100.0, &persons), drawn);
+    assert_eq!(verdict(0.0, &persons), Verdict::Auto);
+    // Where the draw falls is the same however the same persons are asked for.
+    let falls = (1..100).map(f64::from).find(|percent| verdict(*percent, &persons) == drawn).unwrap();
+    assert_eq!(verdict(falls, &[AggregateKind::CountRows, AggregateKind::CountPersons]), drawn);
+    assert_eq!(verdict(falls - 1.0, &[AggregateKind::CountNonNull]), Verdict::Auto);
 }
 
 #[test]
