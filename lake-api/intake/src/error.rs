@@ -121,6 +121,16 @@ pub enum Refusal {
         /// What else helps, where it does.
         hint: &'static str,
     },
+    /// The person key is declared an identifier and holds person numbers.
+    #[error(
+        "table {table}: the person key '{field}' holds person numbers; write personKeyKind: cpr, so that a person is the same in every register"
+    )]
+    PersonNumberAsIdentifier {
+        /// The table.
+        table: TableName,
+        /// The field.
+        field: String,
+    },
     /// Nobody is named in any row.
     #[error("table {table}: the person key is empty in every row; name the field that holds it")]
     EmptyPersonKey {
@@ -140,6 +150,7 @@ impl Refusal {
     #[must_use]
     pub const fn rule(&self) -> &'static str {
         match self {
+            Self::Package(PackageError::PersonNumber(_)) => "person-number",
             Self::Package(_) => "package",
             Self::Permit(_) => "permit-not-in-force",
             Self::Dataset { .. } => "dataset-not-permitted",
@@ -149,6 +160,7 @@ impl Refusal {
             Self::Read { source, .. } => read_rule(source),
             Self::TooManyBadRows { .. } => "too-many-bad-rows",
             Self::PersonNumber { .. } => "person-number",
+            Self::PersonNumberAsIdentifier { .. } => "person-key-kind",
             Self::EmptyPersonKey { .. } => "empty-person-key",
             Self::TooManyKeys { .. } => "too-many-keys",
         }
@@ -164,6 +176,7 @@ impl Refusal {
             | Self::Read { table, .. }
             | Self::TooManyBadRows { table, .. }
             | Self::PersonNumber { table, .. }
+            | Self::PersonNumberAsIdentifier { table, .. }
             | Self::EmptyPersonKey { table }
             | Self::TooManyKeys { table } => Some(table),
         }
@@ -173,6 +186,7 @@ impl Refusal {
 const fn read_rule(error: &ReadError) -> &'static str {
     match error {
         ReadError::Io { .. } => "file-unreadable",
+        ReadError::Replaced { .. } => "file-replaced",
         ReadError::Compression { .. } => "file-truncated",
         ReadError::Digest { .. } => "file-digest",
         ReadError::Bytes { .. } => "file-size",

@@ -34,7 +34,7 @@ pub use grant::{Denial, Grant};
 pub use id::{ColumnName, DatasetName, IdError, PermitId, PersonIndex, ReleaseId, TableName, TableRef, TenantName};
 pub use identity::{Identity, Role};
 pub use permit::{DataPermit, DatasetGrant, PermitError, PermitPerson, TableGrant};
-pub use person_number::{PersonNumber, PersonNumberKind};
+pub use person_number::{PersonNumber, PersonNumberKind, PersonNumberTrace, person_number_traces};
 pub use profile::{DisclosureProfile, Dominance, HARD_FLOOR, ProfileError, Quotas};
 pub use row_filter::{Condition, RowFilter, RowFilterError};
 pub use value::Value;

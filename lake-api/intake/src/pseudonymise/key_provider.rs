@@ -72,6 +72,20 @@ pub enum KeyError {
     /// Not 64 hexadecimal digits.
     #[error("the key file for {0:?} is damaged; restore it from backup: a new key would change every pseudonym")]
     Damaged(KeyPurpose),
+    /// Another key than the one that was used before.
+    #[error(
+        "the key for {0:?} is not the one that earlier deliveries used; restore it from backup: a new key would make every person a new one"
+    )]
+    Changed(KeyPurpose),
+    /// Whether it is the key that was used before cannot be told.
+    #[error("the key for {purpose:?} cannot be compared with the one used before; deliver again when the store is back")]
+    Store {
+        /// Which key.
+        purpose: KeyPurpose,
+        /// Why it failed.
+        #[source]
+        source: object_store::Error,
+    },
     /// The operating system has no random numbers.
     #[error("the operating system gives no random numbers")]
     Random,
@@ -115,7 +129,9 @@ impl FileKeys {
             other => other,
         });
         fs::remove_file(&staged).map_err(io("tidied up"))?;
-        linked.map_err(io("written"))
+        linked.map_err(io("written"))?;
+        // The name must survive a loss of power as well: what is pseudonymised next depends on it.
+        fs::File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(io("written"))
     }
 }
 
