@@ -1,7 +1,9 @@
 // An OpenID Connect provider for tests: the real oidc-provider, with a few control routes.
 //
-// It listens on a free loopback port, prints `listening <port>` and lives until its
-// standard input closes, so that it never outlives the test that started it.
+// It listens on a free loopback port, prints `listening <port> <issuer>` and lives until its
+// standard input closes, so that it never outlives the test that started it. With
+// OIDC_TLS_ADDRESS it serves over TLS on a free port of that address instead, and the
+// loopback port keeps the control routes alone.
 //
 // Resource indicators (RFC 8707) choose what an access token looks like; without one
 // the plain audience is taken:
@@ -14,6 +16,8 @@
 //   POST /test/login?user=U&url=URL     plays the browser from an authorisation or device
 //                                       address to the end; answers the last address
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { readFileSync } from 'node:fs';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
 
@@ -21,7 +25,9 @@ import { pathToFileURL } from 'node:url';
 console.info = console.error;
 console.warn = console.error;
 
-const { OIDC_PROVIDER_MODULE, OIDC_AUDIENCE, OIDC_SERVICE_SECRET } = process.env;
+const {
+  OIDC_PROVIDER_MODULE, OIDC_AUDIENCE, OIDC_SERVICE_SECRET, OIDC_TLS_ADDRESS, OIDC_TLS_CERT, OIDC_TLS_KEY,
+} = process.env;
 const { default: Provider } = await import(pathToFileURL(OIDC_PROVIDER_MODULE).href);
 
 const jwk = (type, options, alg) => ({
@@ -143,11 +149,9 @@ const browse = async (start, user, home) => {
 };
 
 let keys = newKeys();
+let issuer;
 let handle;
-const server = createServer(async (request, response) => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
-  const url = new URL(request.url, issuer);
-  if (request.method !== 'POST' || !url.pathname.startsWith('/test/')) return handle(request, response);
+const control = async (url, response) => {
   try {
     if (url.pathname === '/test/rotate') {
       keys = url.searchParams.get('keep') === 'true' ? [...newKeys(), ...keys] : newKeys();
@@ -163,10 +167,24 @@ const server = createServer(async (request, response) => {
     response.statusCode = 500;
     return response.end(String(error));
   }
+};
+
+const listening = (server, address) => new Promise((resolve) => {
+  server.listen(0, address, () => resolve(server.address().port));
 });
-server.listen(0, '127.0.0.1', () => {
-  const { port } = server.address();
-  handle = provider(`http://127.0.0.1:${port}`, keys);
-  console.log(`listening ${port}`);
-});
+const port = await listening(createServer((request, response) => {
+  const url = new URL(request.url, 'http://127.0.0.1');
+  if (request.method === 'POST' && url.pathname.startsWith('/test/')) return control(url, response);
+  if (!OIDC_TLS_ADDRESS) return handle(request, response);
+  response.statusCode = 404;
+  return response.end('only control routes here');
+}), '127.0.0.1');
+issuer = `http://127.0.0.1:${port}`;
+if (OIDC_TLS_ADDRESS) {
+  const pair = { cert: readFileSync(OIDC_TLS_CERT), key: readFileSync(OIDC_TLS_KEY) };
+  const open = await listening(createTlsServer(pair, (request, response) => handle(request, response)), OIDC_TLS_ADDRESS);
+  issuer = `https://${OIDC_TLS_ADDRESS}:${open}`;
+}
+handle = provider(issuer, keys);
+console.log(`listening ${port} ${issuer}`);
 process.stdin.on('end', () => process.exit(0)).resume();

@@ -76,6 +76,9 @@ pub async fn deliver(
     let journal = Journal::open_with(tenant.store(), Arc::new(JournalKey::from_seed(&seed)), options).await?;
     let intake = Intake::new(Lake::new(tenant), journal.clone(), Arc::new(keys), person_index.store());
     let report = intake.deliver(package, files_dir, permit, progress).await;
-    journal.shutdown().await?;
+    if let Err(error) = journal.shutdown().await {
+        // What happened to the delivery is in the journal; only the next start takes longer.
+        tracing::warn!(%error, "no checkpoint written");
+    }
     Ok(report?)
 }

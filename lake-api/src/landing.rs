@@ -91,7 +91,11 @@ impl FromStr for Landing {
     type Err = LandingError;
 
     fn from_str(text: &str) -> Result<Self, LandingError> {
-        let plain = Path::new(text).components().all(|part| matches!(part, Component::Normal(_)));
+        // `components` skips empty parts and `.`, which an object's name must not have.
+        let plain = text.split('/').all(|part| {
+            let mut components = Path::new(part).components();
+            matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
+        });
         let (folder, descriptor) = text.rsplit_once('/').filter(|_| plain).ok_or(LandingError::Path)?;
         let folder = ObjectPath::parse(format!("{LANDING}/{folder}")).map_err(|_| LandingError::Path)?;
         Ok(Self { folder, descriptor: descriptor.to_owned() })

@@ -33,7 +33,7 @@ mod process;
 mod schemathesis;
 mod seaweed;
 
-pub use oidc::{OIDC_AUDIENCE, OidcProvider};
+pub use oidc::{OIDC_AUDIENCE, OidcProvider, OidcTls};
 pub use schemathesis::schemathesis;
 pub use seaweed::SeaweedFs;
 

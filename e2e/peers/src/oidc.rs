@@ -5,6 +5,8 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
+use std::path::Path;
 
 use rand::RngExt;
 
@@ -19,20 +21,52 @@ const SCRIPT: &str = include_str!("../oidc-provider.mjs");
 /// The audience of the provider's access tokens unless another resource is asked for.
 pub const OIDC_AUDIENCE: &str = "https://lake.oscar.test/api";
 
-/// A running provider on loopback. It ends when this value is dropped.
+/// Where a provider serves over TLS, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct OidcTls<'p> {
+    /// An address of this machine.
+    pub address: IpAddr,
+    /// The certificate for it (PEM).
+    pub certificate: &'p Path,
+    /// Its key (PEM).
+    pub key: &'p Path,
+    /// Who signed the certificate (PEM).
+    pub authority: &'p Path,
+}
+
+/// A running provider. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct OidcProvider {
     peer: Peer,
     port: u16,
+    issuer: String,
     service_secret: String,
 }
 
 impl OidcProvider {
-    /// Fetches the provider where needed, starts it and waits until it serves.
+    /// Fetches the provider where needed, starts it on loopback and waits until it serves.
     ///
     /// # Errors
     /// Absent where Node or the package registry is missing; broken when it does not start.
     pub fn start() -> Result<Self, PeerError> {
+        Self::start_with(&[])
+    }
+
+    /// The same, but serving over TLS at another address of this machine.
+    ///
+    /// # Errors
+    /// As [`OidcProvider::start`].
+    pub fn start_tls(tls: OidcTls<'_>) -> Result<Self, PeerError> {
+        let text = |path: &Path| path.display().to_string();
+        Self::start_with(&[
+            ("OIDC_TLS_ADDRESS", &tls.address.to_string()),
+            ("OIDC_TLS_CERT", &text(tls.certificate)),
+            ("OIDC_TLS_KEY", &text(tls.key)),
+            ("NODE_EXTRA_CA_CERTS", &text(tls.authority)),
+        ])
+    }
+
+    fn start_with(tls: &[(&str, &str)]) -> Result<Self, PeerError> {
         let installation = installed(&format!("oidc-provider-{VERSION}"), |folder| {
             install_npm(folder, &format!("oidc-provider@{VERSION}"))
         })?;
@@ -46,25 +80,30 @@ impl OidcProvider {
             folder,
             &[OsStr::new("node"), script.as_os_str()],
             &[
-                ("OIDC_PROVIDER_MODULE", &module),
-                ("OIDC_AUDIENCE", OIDC_AUDIENCE),
-                ("OIDC_SERVICE_SECRET", &service_secret),
-            ],
+                &[
+                    ("OIDC_PROVIDER_MODULE", module.as_str()),
+                    ("OIDC_AUDIENCE", OIDC_AUDIENCE),
+                    ("OIDC_SERVICE_SECRET", &service_secret),
+                ],
+                tls,
+            ]
+            .concat(),
         )?;
         // The line comes when the provider serves; the pipe ends when it dies before.
         let mut line = String::new();
         let read = BufReader::new(peer.stdout()?).read_line(&mut line);
-        let port = line.trim().strip_prefix("listening ").and_then(|port| port.parse().ok());
-        match (read, port) {
-            (Ok(_), Some(port)) => Ok(Self { peer, port, service_secret }),
+        let said = line.trim().strip_prefix("listening ").and_then(|said| said.split_once(' '));
+        let said = said.and_then(|(port, issuer)| Some((port.parse().ok()?, issuer.to_owned())));
+        match (read, said) {
+            (Ok(_), Some((port, issuer))) => Ok(Self { peer, port, issuer, service_secret }),
             _ => Err(PeerError::Broken(format!("oidc-provider did not start: {}", peer.last_log_line()))),
         }
     }
 
-    /// The issuer's identifier, `http://127.0.0.1:<port>`.
+    /// The issuer's identifier: `http://127.0.0.1:<port>`, or with TLS `https://<address>:<port>`.
     #[must_use]
     pub fn issuer(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.issuer.clone()
     }
 
     /// A public native client: authorisation code with PKCE (redirect to

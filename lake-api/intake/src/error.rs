@@ -6,6 +6,7 @@ use oscar_permit::{DatasetName, Denial, PermitId, TableName};
 
 use crate::package::PackageError;
 use crate::person_index::PersonIndexError;
+use crate::pseudonymise::KeyCheckError;
 use crate::read::ReadError;
 
 /// Why a delivery was not taken in. Nothing of it is visible.
@@ -37,6 +38,9 @@ pub enum IntakeError {
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A key that is not the one used before.
+    #[error(transparent)]
+    KeyCheck(#[from] KeyCheckError),
     /// Another intake of the dataset was accepted while this one ran, again and again.
     #[error("other deliveries of dataset {0} were accepted meanwhile; deliver again")]
     Overtaken(DatasetName),
@@ -120,6 +124,16 @@ pub enum Refusal {
         /// What else helps, where it does.
         hint: &'static str,
     },
+    /// The person key is declared an identifier and holds person numbers.
+    #[error(
+        "table {table}: the person key '{field}' holds person numbers; write personKeyKind: cpr, so that a person is the same in every register"
+    )]
+    PersonNumberAsIdentifier {
+        /// The table.
+        table: TableName,
+        /// The field.
+        field: String,
+    },
     /// Nobody is named in any row.
     #[error("table {table}: the person key is empty in every row; name the field that holds it")]
     EmptyPersonKey {
@@ -139,6 +153,7 @@ impl Refusal {
     #[must_use]
     pub const fn rule(&self) -> &'static str {
         match self {
+            Self::Package(PackageError::PersonNumber(_)) => "person-number",
             Self::Package(_) => "package",
             Self::Permit(_) => "permit-not-in-force",
             Self::Dataset { .. } => "dataset-not-permitted",
@@ -148,6 +163,7 @@ impl Refusal {
             Self::Read { source, .. } => read_rule(source),
             Self::TooManyBadRows { .. } => "too-many-bad-rows",
             Self::PersonNumber { .. } => "person-number",
+            Self::PersonNumberAsIdentifier { .. } => "person-key-kind",
             Self::EmptyPersonKey { .. } => "empty-person-key",
             Self::TooManyKeys { .. } => "too-many-keys",
         }
@@ -163,6 +179,7 @@ impl Refusal {
             | Self::Read { table, .. }
             | Self::TooManyBadRows { table, .. }
             | Self::PersonNumber { table, .. }
+            | Self::PersonNumberAsIdentifier { table, .. }
             | Self::EmptyPersonKey { table }
             | Self::TooManyKeys { table } => Some(table),
         }
@@ -172,6 +189,7 @@ impl Refusal {
 const fn read_rule(error: &ReadError) -> &'static str {
     match error {
         ReadError::Io { .. } => "file-unreadable",
+        ReadError::Replaced { .. } => "file-replaced",
         ReadError::Compression { .. } => "file-truncated",
         ReadError::Digest { .. } => "file-digest",
         ReadError::Bytes { .. } => "file-size",
@@ -200,7 +218,7 @@ impl IntakeError {
             Self::Contract(_) => "contract-store",
             Self::Journal(_) | Self::Record(_) | Self::Illegal(_) => "journal",
             Self::PersonIndex(_) => "person-index",
-            Self::Key(_) => "key",
+            Self::Key(_) | Self::KeyCheck(_) => "key",
             Self::Overtaken(_) => "overtaken",
             Self::Interrupted => "interrupted",
         }

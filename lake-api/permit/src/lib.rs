@@ -40,7 +40,7 @@ pub use id::{ColumnName, DatasetName, IdError, PermitId, PersonIndex, ReleaseId,
 pub use identity::{Identity, Role};
 pub use intake_run::{EXIT_REFUSED, IntakeRun};
 pub use permit::{DataPermit, DatasetGrant, PermitError, PermitPerson, TableGrant};
-pub use person_number::{PersonNumber, PersonNumberKind};
+pub use person_number::{PersonNumber, PersonNumberKind, PersonNumberTrace, person_number_traces};
 pub use probe::{Attempt, ProbePlan, ProbeReport, ProbeStore};
 pub use profile::{DisclosureProfile, Dominance, HARD_FLOOR, ProfileError, Quotas};
 pub use row_filter::{Condition, RowFilter, RowFilterError};

@@ -42,7 +42,7 @@ pub struct ProbeStore {
 
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "try", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "try", deny_unknown_fields)]
 pub enum Attempt {
     /// Opens a TCP connection.
     Tcp {

@@ -115,6 +115,19 @@ async fn bucket_access(store: &ProbeStore, bucket: &str, prefix: &str, longest: 
     }
 }
 
+/// Whether the store denied a listing. For listings the client keeps the status to itself
+/// and tells it in words only; other words make the attempt unclear, never closed.
+fn is_denial(error: &StoreError) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("status code: 403 Forbidden") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// What the store's answer to one request shows.
 fn answer(answer: object_store::Result<()>, missing_is_allowed: bool) -> Outcome {
     match answer {
@@ -123,6 +136,7 @@ fn answer(answer: object_store::Result<()>, missing_is_allowed: bool) -> Outcome
         Err(StoreError::NotFound { .. }) if missing_is_allowed => Outcome::Open,
         // The bucket itself is not there: nothing was denied.
         Err(StoreError::NotFound { .. }) => Outcome::Unclear("there is no such bucket".to_owned()),
+        Err(error @ StoreError::Generic { .. }) if is_denial(&error) => Outcome::Closed,
         Err(_) => Outcome::Unclear("the store does not answer as it should".to_owned()),
     }
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use oscar_permit::{DisclosureProfile, Quotas};
 use oscar_vetting::{
-    AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, DrawSecret, Evidence, KeyColumn, KeyValue, LedgerTable,
-    ReleaseContext, judge,
+    AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, DrawSecret, Evidence, KeyColumn, KeyValue,
+    LedgerTable, ReleaseContext, judge,
 };
 use roaring::RoaringBitmap;
 
@@ -146,7 +146,11 @@ fn table(members: Vec<Vec<u32>>) -> Table {
     Table {
         evidence: Evidence {
             keys: vec![KeyColumn { name: "key".into(), domain: None }],
-            aggregates: vec![AggregateSpec { name: "persons".into(), kind: AggregateKind::CountPersons, selective: false }],
+            aggregates: vec![AggregateSpec {
+                name: "persons".into(),
+                kind: AggregateKind::CountPersons,
+                selective: false,
+            }],
             grouping_sets: vec![vec![true]],
             cells: (0i64..).zip(members).map(cell).collect(),
             structural_zeros: Vec::new(),

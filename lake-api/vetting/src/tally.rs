@@ -11,8 +11,8 @@ use crate::hidden_map::cell_findings;
 use crate::layout::Layout;
 use crate::share_hidden::refusals;
 use crate::{
-    AggregateKind, AggregateSpec, CellEvidence, Evidence, MANY_CELLS, ReleaseContext, ReviewReason, RuleFinding, RuleId, Scope,
-    Severity, Verdict,
+    AggregateKind, AggregateSpec, CellEvidence, Evidence, MANY_CELLS, ReleaseContext, ReviewReason, RuleFinding,
+    RuleId, Scope, Severity, Verdict,
 };
 
 /// Everything found so far.

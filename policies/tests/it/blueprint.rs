@@ -57,7 +57,7 @@ fn installation(scratch: Scratch) -> Installation {
 
 fn plan(scratch: Scratch) -> TenantPlan {
     let keys = |name: &str| BTreeMap::from([(format!("{name}.key"), "a".repeat(64))]);
-    let access = |id: &str| AccessKey { id: id.to_owned(), secret: "secret".to_owned() };
+    let access = |id: &str| AccessKey { id: id.to_owned(), secret: "secret".to_owned(), session_token: None };
     let permit = DataPermit::from_yaml(
         "{id: FSEID-1, tenant: acme, authority: A, legalBasis: B, purpose: ['DUO:0000007'], profile: sds, \
          persons: [{issuer: 'https://login.example.dk', subject: alice, role: analyst}], \
@@ -102,13 +102,12 @@ fn objects(plan: &TenantPlan) -> Vec<Object> {
     };
     let run = Run {
         extract: "contacts-2026-11",
-        attempt: "1",
         delivery: &delivery,
         permit: &PermitId::new("FSEID-1").unwrap(),
         dataset: &DatasetName::new("contacts").unwrap(),
     };
     let mut objects = tenant_objects(plan).unwrap().objects;
-    objects.push(Object::new(&extract_job(plan, run)).unwrap());
+    objects.push(Object::new(&extract_job(plan, run, "1")).unwrap());
     for zone in Zone::ALL {
         objects.push(Object::new(&probe_job(plan, zone, Sha256Digest::of("plan"), "7")).unwrap());
     }

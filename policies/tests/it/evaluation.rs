@@ -5,7 +5,7 @@ use kube_cel::cel::{Context, Program, Value as Cel};
 use serde_json::{Value, json};
 
 use crate::matching::covers;
-use crate::policy::Policy;
+use crate::policy::PolicyFile;
 use crate::request::Admission;
 
 /// One expression that did not hold.
@@ -40,7 +40,7 @@ impl Answer {
 }
 
 /// Asks a policy.
-pub(crate) fn ask(policy: &Policy, admission: &Admission, settings: Option<&Value>) -> Answer {
+pub(crate) fn ask(policy: &PolicyFile, admission: &Admission, settings: Option<&Value>) -> Answer {
     let spec = policy.spec();
     if !covers(spec.match_constraints.as_ref().unwrap(), admission) {
         return Answer::NotAsked;
@@ -71,7 +71,8 @@ pub(crate) fn ask(policy: &Policy, admission: &Admission, settings: Option<&Valu
     let faults = faults.collect();
     let audit = spec.audit_annotations.iter().flatten().filter_map(|annotation| {
         match run(&annotation.value_expression, &context) {
-            Ok(Cel::Null) => None,
+            // The API server leaves empty ones out.
+            Ok(Cel::String(text)) if text.is_empty() => None,
             Ok(Cel::String(text)) => Some((annotation.key.clone(), text.to_string())),
             other => panic!("{}: {}: {other:?}", policy.name, annotation.key),
         }
@@ -100,7 +101,7 @@ fn context(admission: &Admission, settings: Option<&Value>) -> Context<'static> 
 
 /// Variables may use those before them. The API server evaluates one when an expression asks
 /// for it; one that cannot be evaluated is left out here, so that asking for it fails too.
-fn bind_variables(policy: &Policy, context: &mut Context<'static>) {
+fn bind_variables(policy: &PolicyFile, context: &mut Context<'static>) {
     let mut variables = std::collections::HashMap::<String, Cel>::new();
     context.add_variable_from_value("variables", variables.clone());
     for variable in policy.spec().variables.iter().flatten() {

@@ -9,14 +9,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// One file of policies.
-pub(crate) struct Policy {
+pub(crate) struct PolicyFile {
     /// The name without `oscar-`.
     pub(crate) name: &'static str,
     pub(crate) policy: ValidatingAdmissionPolicy,
     pub(crate) binding: ValidatingAdmissionPolicyBinding,
 }
 
-impl Policy {
+impl PolicyFile {
     pub(crate) fn spec(&self) -> &ValidatingAdmissionPolicySpec {
         self.policy.spec.as_ref().unwrap()
     }
@@ -31,12 +31,12 @@ impl Policy {
 }
 
 /// All policies.
-pub(crate) fn policies() -> Vec<Policy> {
+pub(crate) fn policies() -> Vec<PolicyFile> {
     oscar_policies::POLICIES
         .into_iter()
         .map(|(name, text)| {
             let (policy, binding) = text.split_once("\n---\n").unwrap_or_else(|| panic!("{name}: no binding"));
-            Policy { name, policy: parse(name, policy), binding: parse(name, binding) }
+            PolicyFile { name, policy: parse(name, policy), binding: parse(name, binding) }
         })
         .collect()
 }

@@ -10,31 +10,42 @@
 //! leading zero), so one is no proof: the column is refused when more than a quarter of its
 //! nine- and ten-digit values are person numbers. That catches a column of person numbers
 //! and a few of them among smaller values; it cannot tell a few among many ten-digit
-//! identifiers. With a reason given, any number passes.
+//! identifiers. The sign does not matter, and four decimals may be the last four digits.
+//!
+//! **Ambiguous digits.** What a single cell cannot prove, a column can: nine digits in text, digits in
+//! hashes and UUIDs, decimals. When more than a quarter of a column's different values
+//! name dates, it is refused, whatever reason was given.
+//!
+//! **Person keys** are pseudonymised and leak nothing, but one that is declared an identifier and
+//! holds person numbers would hide the same person from every other register, and so
+//! from the ledger.
 //!
 //! The judgement is made after every block and before the block is stored, so not even an
 //! abandoned file contains what refused the delivery.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, StringBuilder};
 use arrow::datatypes::{Float64Type, Int64Type};
-use oscar_permit::{LogicalType, PersonNumber};
+use oscar_permit::{LogicalType, PersonNumber, PersonNumberTrace, person_number_traces};
 
+use super::distinct_sample::{CHANCE, DistinctSample};
 use crate::package::{Fate, FieldPlan};
 
 /// What stands where a person number was.
 const MASK: &str = "[masked]";
-/// The share of values that may look like a person number by chance.
-const CHANCE: f64 = 0.25;
+/// Most cells are short codes: no look is needed below nine characters.
+const SHORTEST: usize = 9;
 
 /// What one field's cells look like so far.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct LeakCount {
     /// Text: present cells. Numbers: values of nine or ten digits.
-    pub(crate) candidates: u64,
+    candidates: u64,
     /// Those that are or hold a person number.
-    pub(crate) person_numbers: u64,
+    person_numbers: u64,
+    /// Values that prove nothing one by one.
+    ambiguous: DistinctSample,
 }
 
 /// Whether a column may be stored.
@@ -45,71 +56,131 @@ pub(crate) enum LeakJudgement {
     Leak,
     /// Refuse the column although the holder says that it has no person numbers.
     Unbelievable,
+    /// The person key is no identifier of the holder's own.
+    KeyKind,
 }
 
 impl LeakCount {
-    pub(crate) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.candidates += other.candidates;
         self.person_numbers += other.person_numbers;
+        self.ambiguous.merge(&other.ambiguous);
     }
 
-    pub(crate) fn judge(self, field: &FieldPlan) -> LeakJudgement {
+    pub(crate) fn judge(&self, field: &FieldPlan) -> LeakJudgement {
+        if field.fate == Fate::PersonKey {
+            let full = self.ambiguous.is_full_of_numbers();
+            return if full { LeakJudgement::KeyKind } else { LeakJudgement::Fine };
+        }
         let often = self.person_numbers as f64 > self.candidates as f64 * CHANCE;
-        match (field.format.logical_type(), field.not_person_number) {
-            _ if self.person_numbers == 0 => LeakJudgement::Fine,
-            (LogicalType::String, false) => LeakJudgement::Leak,
-            (LogicalType::String, true) if often => LeakJudgement::Unbelievable,
-            (LogicalType::Integer | LogicalType::Number, false) if often => LeakJudgement::Leak,
-            (
-                LogicalType::String
-                | LogicalType::Integer
-                | LogicalType::Number
-                | LogicalType::Boolean
-                | LogicalType::Date
-                | LogicalType::Datetime,
-                _,
-            ) => LeakJudgement::Fine,
+        let leaks = match (field.format.logical_type(), field.not_person_number) {
+            (LogicalType::String, false) => self.person_numbers > 0,
+            // With a reason only different values count: a code that is delivered often proves nothing.
+            (LogicalType::Integer | LogicalType::Number, true) => false,
+            (LogicalType::String, true) | (LogicalType::Integer | LogicalType::Number, false) => often,
+            (LogicalType::Boolean | LogicalType::Date | LogicalType::Datetime, _) => false,
+        };
+        match (leaks || self.ambiguous.is_full_of_numbers(), field.not_person_number) {
+            (false, _) => LeakJudgement::Fine,
+            (true, false) => LeakJudgement::Leak,
+            (true, true) => LeakJudgement::Unbelievable,
         }
     }
 }
 
-/// Counts a block's cells. Fields that are masked, dropped or pseudonymised leak nothing.
-pub(crate) fn count_leaks(field: &FieldPlan, array: &dyn Array) -> LeakCount {
-    match field.fate {
-        Fate::Keep => {}
-        Fate::Mask | Fate::PersonKey | Fate::Drop => return LeakCount::default(),
-    }
-    match field.format.logical_type() {
-        LogicalType::String => {
-            let texts = array.as_string::<i32>();
-            let found = texts.iter().flatten().filter(|text| holds_person_number(text)).count();
-            LeakCount { candidates: (texts.len() - texts.null_count()) as u64, person_numbers: found as u64 }
+/// Counts a block's cells. Fields that are masked or dropped leak nothing; of the person key only
+/// the holder's own identifiers (`is_identifier`) are looked at.
+pub(crate) fn count_leaks(field: &FieldPlan, array: &dyn Array, is_identifier: bool) -> LeakCount {
+    let logical_type = field.format.logical_type();
+    match (field.fate, logical_type) {
+        (Fate::Mask | Fate::Drop, _) => LeakCount::default(),
+        (Fate::PersonKey, LogicalType::String) if is_identifier => {
+            let texts = array.as_string::<i32>().iter().flatten();
+            count_keys(texts.map(|text| (text, PersonNumber::parse(text).is_some())))
         }
-        LogicalType::Integer => count_numbers(array.as_primitive::<Int64Type>().iter().flatten()),
-        LogicalType::Number => count_numbers(array.as_primitive::<Float64Type>().iter().flatten().filter_map(whole)),
-        LogicalType::Boolean | LogicalType::Date | LogicalType::Datetime => LeakCount::default(),
+        (Fate::PersonKey, LogicalType::Integer) if is_identifier => {
+            let numbers = array.as_primitive::<Int64Type>().iter().flatten();
+            count_keys(numbers.map(|number| (number, PersonNumber::parse_integer(number).is_some())))
+        }
+        (Fate::PersonKey, _) => LeakCount::default(),
+        (Fate::Keep, LogicalType::String) => count_texts(array.as_string::<i32>()),
+        (Fate::Keep, LogicalType::Integer) => {
+            let mut count = LeakCount::default();
+            array.as_primitive::<Int64Type>().iter().flatten().for_each(|number| count_number(&mut count, number));
+            count
+        }
+        (Fate::Keep, LogicalType::Number) => {
+            let mut count = LeakCount::default();
+            array.as_primitive::<Float64Type>().iter().flatten().for_each(|number| count_decimal(&mut count, number));
+            count
+        }
+        (Fate::Keep, LogicalType::Boolean | LogicalType::Date | LogicalType::Datetime) => LeakCount::default(),
     }
 }
 
-/// Most cells are short codes: no look is needed below ten characters.
-fn holds_person_number(text: &str) -> bool {
-    text.len() >= 10 && PersonNumber::occurs_in(text)
-}
-
-fn count_numbers(numbers: impl Iterator<Item = i64>) -> LeakCount {
+fn count_keys<T: std::hash::Hash>(keys: impl Iterator<Item = (T, bool)>) -> LeakCount {
     let mut count = LeakCount::default();
-    for number in numbers.filter(|number| (100_000_000..=9_999_999_999).contains(number)) {
-        count.candidates += 1;
-        count.person_numbers += u64::from(PersonNumber::parse_integer(number).is_some());
+    keys.for_each(|(key, is_number)| count.ambiguous.insert(key, is_number));
+    count
+}
+
+fn count_texts(texts: &StringArray) -> LeakCount {
+    let mut count = LeakCount { candidates: (texts.len() - texts.null_count()) as u64, ..LeakCount::default() };
+    for text in texts.iter().flatten().filter(|text| text.len() >= SHORTEST) {
+        for trace in person_number_traces(text) {
+            match trace {
+                PersonNumberTrace::Number(_) => {
+                    count.person_numbers += 1;
+                    break;
+                }
+                PersonNumberTrace::Ambiguous { digits, is_number, place: _ } => {
+                    count.ambiguous.insert(digits, is_number);
+                }
+            }
+        }
     }
     count
 }
 
-/// A whole number below 2^53 as an integer.
+fn count_number(count: &mut LeakCount, number: i64) {
+    let digits = number.unsigned_abs();
+    if (100_000_000..=9_999_999_999).contains(&digits) {
+        let is_number = is_person_number(digits);
+        count.candidates += 1;
+        count.person_numbers += u64::from(is_number);
+        count.ambiguous.insert(digits, is_number);
+    }
+}
+
+fn count_decimal(count: &mut LeakCount, number: f64) {
+    match whole(number) {
+        Some(whole) => count_number(count, whole),
+        None => {
+            if let Some(digits) = without_point(number) {
+                count.ambiguous.insert(digits, is_person_number(digits));
+            }
+        }
+    }
+}
+
+fn is_person_number(digits: u64) -> bool {
+    i64::try_from(digits).ok().and_then(PersonNumber::parse_integer).is_some()
+}
+
+/// A whole number of at most ten digits as an integer.
 fn whole(number: f64) -> Option<i64> {
-    let small = (0.0..=9_999_999_999.0).contains(&number) && number.fract() == 0.0;
+    let small = number.abs() <= 9_999_999_999.0 && number.fract() == 0.0;
     #[expect(clippy::cast_possible_truncation, reason = "a whole number of at most ten digits")]
     small.then_some(number as i64)
+}
+
+/// `20160.9995`, a date and four more digits that were read as a number, as the ten digits it
+/// stands for. Money has two decimals and is left alone.
+fn without_point(number: f64) -> Option<u64> {
+    let scaled = (number.abs() * 10_000.0).round();
+    let exact = (scaled / 10_000.0 - number.abs()).abs() < 1e-7 && scaled % 100.0 != 0.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, at most ten digits")]
+    (exact && (100_000_000.0..=9_999_999_999.0).contains(&scaled)).then_some(scaled as u64)
 }
 
 /// The column with person numbers taken out, and how many cells changed.
@@ -121,7 +192,7 @@ pub(crate) fn mask(field: &FieldPlan, array: &ArrayRef) -> (ArrayRef, u64) {
             let mut builder = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
             for text in texts {
                 match text {
-                    Some(text) if text.len() >= 10 => match PersonNumber::mask(text, MASK) {
+                    Some(text) if text.len() >= SHORTEST => match PersonNumber::mask(text, MASK) {
                         Some(replaced) => {
                             masked += 1;
                             builder.append_value(replaced);
@@ -137,7 +208,7 @@ pub(crate) fn mask(field: &FieldPlan, array: &ArrayRef) -> (ArrayRef, u64) {
             let numbers = array.as_primitive::<Int64Type>();
             let kept: Int64Array = numbers
                 .iter()
-                .map(|number| number.filter(|number| keep(PersonNumber::parse_integer(*number).is_none(), &mut masked)))
+                .map(|number| number.filter(|number| keep(!is_person_number(number.unsigned_abs()), &mut masked)))
                 .collect();
             Arc::new(kept)
         }
@@ -147,7 +218,8 @@ pub(crate) fn mask(field: &FieldPlan, array: &ArrayRef) -> (ArrayRef, u64) {
                 .iter()
                 .map(|number| {
                     number.filter(|number| {
-                        keep(whole(*number).and_then(PersonNumber::parse_integer).is_none(), &mut masked)
+                        let digits = whole(*number).map(i64::unsigned_abs).or_else(|| without_point(*number));
+                        keep(!digits.is_some_and(is_person_number), &mut masked)
                     })
                 })
                 .collect();

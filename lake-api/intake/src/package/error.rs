@@ -16,6 +16,9 @@ pub enum PackageError {
     /// Not JSON or YAML of the right shape.
     #[error("the descriptor cannot be read: {0}")]
     Syntax(String),
+    /// A person number among the words that the catalogue would show.
+    #[error("the descriptor holds a person number in {0}; everybody with a permit could read it: take it out")]
+    PersonNumber(String),
     /// No resources.
     #[error("the package has no resources")]
     Empty,

@@ -15,6 +15,7 @@ mod error;
 mod field;
 mod file_format;
 mod file_path;
+mod person_numbers;
 mod plan;
 mod resource;
 
@@ -26,4 +27,4 @@ pub(crate) use field::{Fate, FieldPlan};
 pub(crate) use file_format::{Compression, CsvDialect, Encoding, FileFormat};
 pub use file_path::PathError;
 pub(crate) use plan::DeliveryPlan;
-pub(crate) use resource::{FieldsMatch, FilePlan, PersonPlan, ResourcePlan};
+pub(crate) use resource::{FieldsMatch, FilePlan, PersonPlan, QUARANTINE, ResourcePlan};

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use oscar_permit::{DataPermit, DatasetContract, Sha256Digest, canonical_json};
+use oscar_permit::{DataPermit, DatasetContract, PersonNumber, Sha256Digest, canonical_json};
 
 use super::cell_format::days;
 use super::contract::{dataset_contract, table_contract};
 use super::descriptor::{DeliveryMode, Descriptor};
 use super::error::{PackageError, ResourceError};
+use super::person_numbers::place_of_person_number;
 use super::resource::{PendingReference, ReferencePlan, ResourceContext, ResourcePlan, positions};
 
 const LARGEST_DESCRIPTOR: u64 = 16 * 1024 * 1024;
@@ -69,14 +70,25 @@ fn descriptor_path(package: &Path) -> Result<PathBuf, PackageError> {
 fn parse(bytes: &[u8]) -> Result<Descriptor, PackageError> {
     let text = std::str::from_utf8(bytes).map_err(|_| PackageError::Syntax("it is not UTF-8".into()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| PackageError::Syntax(error.to_string()))
+    let is_json = text.trim_start().starts_with('{');
+    // YAML through a JSON value, so that both forms are read by the same rules.
+    let value: serde_json::Value = if is_json {
+        serde_json::from_str(text).map_err(|error| syntax(&error))?
     } else {
-        // YAML through a JSON value, so that both forms are read by the same rules.
-        let value: serde_json::Value =
-            serde_saphyr::from_str(text).map_err(|error| PackageError::Syntax(error.to_string()))?;
-        serde_json::from_value(value).map_err(|error| PackageError::Syntax(error.to_string()))
+        serde_saphyr::from_str(text).map_err(|error| syntax(&error))?
+    };
+    // Before anything else, because what follows may repeat names and words in its errors.
+    if let Some(place) = place_of_person_number(&value) {
+        return Err(PackageError::PersonNumber(place));
     }
+    // From the text once more: a value no longer knows that a name was written twice.
+    if is_json { serde_json::from_str(text) } else { serde_json::from_value(value) }.map_err(|error| syntax(&error))
+}
+
+/// Parsers quote what they cannot read.
+fn syntax(error: &impl std::fmt::Display) -> PackageError {
+    let words = error.to_string();
+    PackageError::Syntax(PersonNumber::mask(&words, "[masked]").unwrap_or(words))
 }
 
 fn delivery_digest(descriptor: &[u8], permit: &DataPermit) -> Result<Sha256Digest, PackageError> {

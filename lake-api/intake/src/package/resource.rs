@@ -99,7 +99,9 @@ pub(crate) struct ResourceContext<'a> {
 }
 
 /// Longest table name that leaves room for the quarantine's.
-const LONGEST_TABLE_NAME: usize = 63 - "__quarantine".len();
+const LONGEST_TABLE_NAME: usize = 63 - QUARANTINE.len();
+/// How the name of a table's quarantine ends: no table of a package may take it.
+pub(crate) const QUARANTINE: &str = "__quarantine";
 
 /// A resource, what it refers to, and its `oscar` section.
 pub(crate) type Resolved = (ResourcePlan, Vec<PendingReference>, ResourceSection);
@@ -115,6 +117,12 @@ impl ResourcePlan {
                 source,
             })?,
         };
+        if table.as_str().ends_with(QUARANTINE) {
+            return Err(ResourceError::unsupported(
+                "a table name that ends like a quarantine's",
+                "give another oscar.table",
+            ));
+        }
         if table.as_str().len() > LONGEST_TABLE_NAME {
             return Err(ResourceError::unsupported(
                 "a table name of more than 51 characters",

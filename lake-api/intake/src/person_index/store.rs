@@ -8,6 +8,7 @@
 //! ```text
 //!  segment-00000000000000000000.bin   magic, number of persons before it, keys…, SHA-256
 //!  segment-00000000000000000001.bin   created with put-if-absent; never changed
+//!  key.check                          tells whether a key is the one that all segments were made with
 //! ```
 //!
 //! **One person never gets two numbers.** Numbers are the positions of keys in the segments,
@@ -21,10 +22,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use oscar_lake::{KeyPurpose, SecretKey};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::map::{HashedKey, PersonMap};
+use crate::pseudonymise::{KeyCheckError, confirm};
 
 const MAGIC: &[u8; 8] = b"OSCARPI1";
 const HEADER: usize = 16;
@@ -71,6 +74,11 @@ struct State {
 impl PersonIndexStore {
     pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
         Self { store, state: Mutex::new(State::default()) }
+    }
+
+    /// Refuses another index key than the one that earlier persons were numbered with.
+    pub(crate) async fn confirm_key(&self, key: &SecretKey) -> Result<(), KeyCheckError> {
+        confirm(self.store.as_ref(), &Path::from("key.check"), KeyPurpose::PersonIndex, key).await
     }
 
     /// The numbers of `keys`, in order; new persons are numbered first.

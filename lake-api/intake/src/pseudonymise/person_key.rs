@@ -3,14 +3,16 @@
 //! | key | normal form | links persons |
 //! |---|---|---|
 //! | person number | `cpr` 0 ten characters | everywhere in the spoke |
+//! | local replacement number | `local` 0 space 0 ten characters | within the holder's identifier space |
 //! | identifier | `identifier` 0 space 0 text | within the holder's identifier space |
 //! | row number | `row` 0 space 0 dataset.table 0 number | between deliveries of one table |
 //!
-//! So datasets of different holders can be linked by person number only. Where a file has
+//! So datasets of different holders can be linked by person number only. A local replacement
+//! number (D-eCPR) is not one: two hospitals give the same to different patients. Where a file has
 //! one row per person and names nobody, row n is taken for the same person in every
 //! delivery: the ledger then remembers too much rather than too little.
 
-use oscar_permit::{DatasetName, PersonNumber, TableName};
+use oscar_permit::{DatasetName, PersonNumber, PersonNumberKind, TableName};
 
 use crate::package::PersonKeyKind;
 
@@ -22,6 +24,8 @@ const LONGEST: usize = 128;
 pub(crate) struct PersonKeyForm {
     kind: PersonKeyKind,
     prefix: Vec<u8>,
+    /// In front of local replacement numbers.
+    local_prefix: Vec<u8>,
 }
 
 impl PersonKeyForm {
@@ -30,13 +34,22 @@ impl PersonKeyForm {
             PersonKeyKind::Cpr => b"cpr\0".to_vec(),
             PersonKeyKind::Identifier => [b"identifier\0", identifier_space.as_bytes(), b"\0"].concat(),
         };
-        Self { kind, prefix }
+        let local_prefix = [b"local\0", identifier_space.as_bytes(), b"\0"].concat();
+        Self { kind, prefix, local_prefix }
+    }
+
+    /// Whether the key is a number of the data holder's own.
+    pub(crate) const fn is_identifier(&self) -> bool {
+        match self.kind {
+            PersonKeyKind::Identifier => true,
+            PersonKeyKind::Cpr => false,
+        }
     }
 
     pub(crate) fn of_rows(space: &str, dataset: &DatasetName, table: &TableName) -> Self {
         let place = format!("{dataset}.{table}");
         let prefix = [b"row\0", space.as_bytes(), b"\0", place.as_bytes(), b"\0"].concat();
-        Self { kind: PersonKeyKind::Identifier, prefix }
+        Self { kind: PersonKeyKind::Identifier, prefix, local_prefix: Vec::new() }
     }
 
     /// Writes the normal form of a text cell; false when the cell is no such key.
@@ -58,7 +71,10 @@ impl PersonKeyForm {
     fn write_number(&self, number: Option<PersonNumber>, into: &mut Vec<u8>) -> bool {
         let Some(number) = number else { return false };
         into.clear();
-        into.extend_from_slice(&self.prefix);
+        into.extend_from_slice(match number.kind() {
+            PersonNumberKind::Cpr | PersonNumberKind::NationalReplacement => &self.prefix,
+            PersonNumberKind::LocalReplacement => &self.local_prefix,
+        });
         into.extend_from_slice(number.normal_form());
         true
     }
@@ -90,6 +106,13 @@ mod tests {
         assert!(PersonKeyForm::of_field(PersonKeyKind::Cpr, "").write_integer(201_609_995, &mut integer));
         assert_eq!(plain, Some(integer));
         assert_eq!(form(PersonKeyKind::Cpr, "a", "3102609995"), None);
+    }
+
+    #[test]
+    fn a_local_replacement_number_is_somebody_else_at_another_holder() {
+        assert_ne!(form(PersonKeyKind::Cpr, "a", "0203290WQ3"), form(PersonKeyKind::Cpr, "b", "0203290WQ3"));
+        assert_eq!(form(PersonKeyKind::Cpr, "a", "0203290WQ3"), form(PersonKeyKind::Cpr, "a", "020329-0wq3"));
+        assert_eq!(form(PersonKeyKind::Cpr, "a", "0203291WQ3"), form(PersonKeyKind::Cpr, "b", "0203291WQ3"));
     }
 
     #[test]

@@ -12,6 +12,12 @@ pub enum ReadError {
         #[source]
         source: std::io::Error,
     },
+    /// Another file, a link or a pipe lies where the checked one was.
+    #[error("file {file} was replaced while the delivery was looked at; deliver when nobody writes to its folder")]
+    Replaced {
+        /// Which file of the resource, from 1.
+        file: usize,
+    },
     /// Compressed data ends too early or is damaged.
     #[error("file {file} is truncated or damaged: its compressed data does not end as it should; send it again")]
     Compression {

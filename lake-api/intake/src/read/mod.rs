@@ -12,8 +12,12 @@ mod csv;
 mod csv_semantics;
 mod error;
 mod ndjson;
+mod opened;
+mod page_budget;
+mod page_header;
 mod parquet;
 mod source;
+mod verified_file;
 
 pub(crate) use block::{Block, RawBlock};
 pub(crate) use columns::{Columns, columns_of_cells};

@@ -5,10 +5,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use oscar_permit::Sha256Digest;
 use sha2::{Digest, Sha256};
 
 use super::block::Block;
-use super::{ReadError, csv, ndjson, parquet};
+use super::{ReadError, csv, ndjson, opened, parquet};
 use crate::package::{Compression, FileFormat, FilePlan, ResourcePlan};
 
 const BUFFER: usize = 256 * 1024;
@@ -28,9 +29,9 @@ pub(crate) fn read_resource(plan: &ResourcePlan, sink: &mut dyn BlockSink) -> Re
         rows = match plan.format {
             FileFormat::Csv(dialect) => csv::read(plan, &dialect, &mut source, rows, &mut text, sink)?,
             FileFormat::NdJson => ndjson::read(&mut source, rows, sink)?,
-            FileFormat::Parquet => parquet::read(plan, file, &mut source, rows, sink)?,
+            FileFormat::Parquet => parquet::read(plan, &mut source, rows, sink)?,
         };
-        bytes = source.finish(file)?;
+        bytes = source.finish()?;
     }
     if let FileFormat::Csv(dialect) = plan.format {
         text.judge(dialect.encoding)?;
@@ -77,6 +78,9 @@ impl TextEvidence {
 pub(crate) struct Source {
     number: usize,
     compression: Compression,
+    expected: Sha256Digest,
+    /// The open file, once more: the same one whatever happens to its path.
+    opened: File,
     before: u64,
     read: Arc<AtomicU64>,
     reader: Box<dyn BufRead>,
@@ -86,7 +90,8 @@ pub(crate) struct Source {
 impl Source {
     fn open(file: &FilePlan, number: usize, before: u64) -> Result<Self, ReadError> {
         let io = |source| ReadError::Io { file: number, source };
-        let handle = File::open(&file.path).map_err(io)?;
+        let handle = opened::open(file, number)?;
+        let opened = handle.try_clone().map_err(io)?;
         let read = Arc::new(AtomicU64::new(0));
         let digest = Arc::new(std::sync::Mutex::new(Sha256::new()));
         let hashing = Hashing { inner: handle, digest: Arc::clone(&digest), read: Arc::clone(&read) };
@@ -98,7 +103,8 @@ impl Source {
                 Box::new(BufReader::with_capacity(BUFFER, zstd::stream::read::Decoder::with_buffer(raw).map_err(io)?))
             }
         };
-        Ok(Self { number, compression: file.compression, before, read, reader, digest })
+        let (compression, expected) = (file.compression, file.digest);
+        Ok(Self { number, compression, expected, opened, before, read, reader, digest })
     }
 
     /// Which file of the resource, from 1.
@@ -137,8 +143,23 @@ impl Source {
         Ok(())
     }
 
-    /// Compares the digest; returns the bytes read so far.
-    fn finish(mut self, file: &FilePlan) -> Result<u64, ReadError> {
+    /// The open file, for reading at any place.
+    pub(crate) fn opened(&self) -> Result<File, ReadError> {
+        self.opened.try_clone().map_err(|source| ReadError::Io { file: self.number, source })
+    }
+
+    /// Compares the digest of what has been read.
+    pub(crate) fn compare_digest(&self) -> Result<(), ReadError> {
+        let digest = self.digest.lock().map_err(|_| ReadError::Interrupted)?.clone().finalize();
+        if digest.as_slice() == self.expected.as_bytes() {
+            Ok(())
+        } else {
+            Err(ReadError::Digest { file: self.number })
+        }
+    }
+
+    /// Reads to the end and compares the digest; returns the bytes read so far.
+    fn finish(mut self) -> Result<u64, ReadError> {
         // A format that knows its end may leave bytes unread; they belong to the digest.
         loop {
             let rest = self.fill()?.len();
@@ -147,13 +168,8 @@ impl Source {
             }
             self.consume(rest);
         }
-        let bytes = self.bytes_read();
-        let digest = self.digest.lock().map_err(|_| ReadError::Interrupted)?.clone().finalize();
-        if digest.as_slice() == file.digest.as_bytes() {
-            Ok(bytes)
-        } else {
-            Err(ReadError::Digest { file: self.number })
-        }
+        self.compare_digest()?;
+        Ok(self.bytes_read())
     }
 }
 

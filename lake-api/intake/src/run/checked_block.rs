@@ -69,8 +69,14 @@ impl Worker {
         self.check_references(&mut columns);
         let mut bad = vec![false; columns.rows];
         columns.faults.iter().for_each(|fault| mark(&mut bad, fault.row));
-        let leaks =
-            plan.fields.iter().zip(&columns.arrays).map(|(field, array)| count_leaks(field, array.as_ref())).collect();
+        let identifier = match &plan.person {
+            PersonPlan::Field { index, form } if form.is_identifier() => Some(*index),
+            PersonPlan::Field { .. } | PersonPlan::Rows { .. } | PersonPlan::Nobody => None,
+        };
+        let fields = plan.fields.iter().zip(&columns.arrays).enumerate();
+        let leaks = fields
+            .map(|(index, (field, array))| count_leaks(field, array.as_ref(), identifier == Some(index)))
+            .collect();
         let mut masked = vec![0; plan.fields.len()];
         let (arrays, persons) = self.lake_columns(&mut columns, first_row, &bad, &mut masked)?;
         let Columns { arrays: _, rows, faults } = columns;

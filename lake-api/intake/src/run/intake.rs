@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use object_store::ObjectStore;
+use object_store::path::Path as StorePath;
 use oscar_journal::{Actor, DeliveredTable, Event, Journal, TenantState, TransactError, TransitionError};
 use oscar_lake::{KeyProvider, KeyPurpose, Lake, WriteMode};
 use oscar_permit::{DataPermit, DatasetName, Sha256Digest, TableName, TableRef};
@@ -16,13 +17,17 @@ use super::table::{TableContext, TakenIn, take_in};
 use crate::check::KeyHasher;
 use crate::package::{DeliveryMode, DeliveryPlan};
 use crate::person_index::PersonIndexStore;
-use crate::pseudonymise::{KeyedPseudonymiser, keyed};
+use crate::pseudonymise::{KeyedPseudonymiser, confirm, keyed};
 use crate::{DeliveryReport, IntakeError, Progress, Refusal, TableReport};
 
 /// Deliveries that may overtake this one before it gives up.
 const PATIENCE: usize = 10;
 /// More workers than this do not read faster.
 const MOST_WORKERS: usize = 8;
+
+/// Tells whether the master key of pseudonyms is the one that the tenant's rows were made with. No
+/// dataset can have its name.
+const PSEUDONYM_KEY_CHECK: &str = "lake/_keys/pseudonyms.check";
 
 /// Takes deliveries into one tenant's lake.
 #[derive(Clone)]
@@ -147,12 +152,7 @@ impl Intake {
         permit: &DataPermit,
         progress: &dyn Progress,
     ) -> Result<BTreeMap<TableName, TakenIn>, IntakeError> {
-        let services = PersonServices {
-            pseudonymiser: Arc::new(KeyedPseudonymiser::new(self.keys.as_ref(), &permit.id)?),
-            index_key: keyed(&self.keys.key(KeyPurpose::PersonIndex)?),
-            index: Arc::clone(&self.index),
-            runtime: tokio::runtime::Handle::current(),
-        };
+        let services = self.person_services(permit).await?;
         let hasher = KeyHasher::default();
         let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, MOST_WORKERS);
         let mut taken: BTreeMap<TableName, TakenIn> = BTreeMap::new();
@@ -186,6 +186,20 @@ impl Intake {
             taken.insert(resource.table.clone(), table);
         }
         Ok(taken)
+    }
+
+    /// What names persons, once its keys are known to be the ones used before.
+    async fn person_services(&self, permit: &DataPermit) -> Result<PersonServices, IntakeError> {
+        let index_key = self.keys.key(KeyPurpose::PersonIndex)?;
+        self.index.confirm_key(&index_key).await?;
+        let (store, purpose) = (self.lake.storage().store(), KeyPurpose::Pseudonyms);
+        confirm(store.as_ref(), &StorePath::from(PSEUDONYM_KEY_CHECK), purpose, &self.keys.key(purpose)?).await?;
+        Ok(PersonServices {
+            pseudonymiser: Arc::new(KeyedPseudonymiser::new(self.keys.as_ref(), &permit.id)?),
+            index_key: keyed(&index_key),
+            index: Arc::clone(&self.index),
+            runtime: tokio::runtime::Handle::current(),
+        })
     }
 
     /// Commits the staged tables and makes them visible in one journal record. When another

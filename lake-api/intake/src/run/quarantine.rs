@@ -12,7 +12,7 @@ use oscar_permit::{TableName, TableRef};
 
 use crate::IntakeError;
 use crate::check::Fault;
-use crate::package::ResourcePlan;
+use crate::package::{QUARANTINE, ResourcePlan};
 
 /// The quarantine of one table; its files begin with the first bad row.
 pub(crate) struct Quarantine {
@@ -23,7 +23,7 @@ pub(crate) struct Quarantine {
 
 impl Quarantine {
     pub(crate) fn of(table: &TableRef) -> Result<Self, IntakeError> {
-        let name = TableName::new(format!("{}__quarantine", table.table)).map_err(|_| IntakeError::Interrupted)?;
+        let name = TableName::new(format!("{}{QUARANTINE}", table.table)).map_err(|_| IntakeError::Interrupted)?;
         let schema = Schema::new(vec![
             Field::new("row_number", DataType::Int64, false),
             Field::new("field", DataType::Utf8, true),

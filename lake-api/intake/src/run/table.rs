@@ -19,6 +19,10 @@ use crate::package::{FieldsMatch, FileFormat, PersonPlan, ResourcePlan};
 use crate::read::ReadError;
 use crate::{IntakeError, Progress, Refusal, TableReport};
 
+/// After so many bad rows, and when they are more than this share of all, the rest is not read.
+const HOPELESS_ROWS: u64 = 1_000_000;
+const HOPELESS_SHARE: f64 = 0.5;
+
 /// A table whose files are complete and still invisible.
 pub(crate) struct TakenIn {
     pub(crate) staged: StagedTable,
@@ -142,16 +146,19 @@ impl<'a> Collector<'a> {
 
     fn judge_leaks(&mut self, leaks: &[LeakCount]) -> Result<(), IntakeError> {
         for ((field, sum), leak) in self.plan.fields.iter().zip(&mut self.leaks).zip(leaks) {
-            sum.add(*leak);
+            sum.add(leak);
+            let (table, field_name) = (self.plan.table.clone(), field.source.clone());
             let hint = match sum.judge(field) {
                 LeakJudgement::Fine => continue,
+                LeakJudgement::KeyKind => {
+                    return Err(Refusal::PersonNumberAsIdentifier { table, field: field_name }.into());
+                }
                 LeakJudgement::Leak => ", or say with oscar.notPersonNumber why they are none",
                 LeakJudgement::Unbelievable => {
                     "; too many look like person numbers for oscar.notPersonNumber to be believed"
                 }
             };
-            let (table, field) = (self.plan.table.clone(), field.source.clone());
-            return Err(Refusal::PersonNumber { table, field, hint }.into());
+            return Err(Refusal::PersonNumber { table, field: field_name, hint }.into());
         }
         Ok(())
     }
@@ -188,7 +195,10 @@ impl<'a> Collector<'a> {
 
     fn judge_bad_rows(&self, rows: u64) -> Result<(), IntakeError> {
         let allowed = rows as f64 * self.context.quarantine_share;
-        if self.quarantined as f64 <= allowed {
+        // A small compressed file can hold billions of bad rows: nobody reads on to the last of them.
+        let hopeless = self.quarantined > HOPELESS_ROWS
+            && self.quarantined as f64 > self.rows as f64 * self.context.quarantine_share.max(HOPELESS_SHARE);
+        if self.quarantined as f64 <= allowed && !hopeless {
             return Ok(());
         }
         let most = self.faults.iter().max_by_key(|(_, count)| **count);

@@ -113,7 +113,9 @@ async fn a_store_that_fails_at_any_write_leaves_nothing_visible_and_the_next_try
                 assert_eq!(visible.len(), 1);
                 break;
             }
-            Err(IntakeError::Lake(_) | IntakeError::Contract(_) | IntakeError::Journal(_)) => failures += 1,
+            Err(
+                IntakeError::Lake(_) | IntakeError::Contract(_) | IntakeError::Journal(_) | IntakeError::KeyCheck(_),
+            ) => failures += 1,
             Err(other) => panic!("an unclear error after {allowed} writes: {other:?}"),
         }
         // The last write of the journal may have arrived without its answer; half a delivery never.

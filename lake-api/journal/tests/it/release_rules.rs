@@ -6,8 +6,8 @@ use oscar_journal::{
 use oscar_permit::{Quotas, Role};
 
 use crate::cast::{
-    Story, analyst, auditor, content, controller, delivered, digest, generous, identity, lineage, permit, published,
-    release, result, service, steward, submission, submitted, vetted, vote,
+    Story, analyst, auditor, content, controller, delivered, digest, generous, identity, permit, published, release,
+    result, service, steward, submission, submitted, vetted, vote,
 };
 
 fn in_review() -> Story {

@@ -265,9 +265,7 @@ impl Walker<'_> {
             Statistic::Rows => None,
             // Counting keys is one of the five things a key may be used for.
             Statistic::Persons(arg) | Statistic::NonNull(arg) => Some(self.value_or_key(arg, scope)?),
-            Statistic::Distinct(arg) | Statistic::Sum(arg, _) | Statistic::Avg(arg, _) => {
-                Some(self.value(arg, scope)?)
-            }
+            Statistic::Distinct(arg) | Statistic::Sum(arg, _) | Statistic::Avg(arg, _) => Some(self.value(arg, scope)?),
         };
         let bare = argument.as_ref().is_none_or(|argument| argument.base.is_some());
         self.used.extend(argument.into_iter().flat_map(|argument| argument.sources));

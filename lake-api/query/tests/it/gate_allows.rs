@@ -42,7 +42,7 @@ pub(crate) const CORPUS: &[&str] = &[
     "SELECT count(*) AS n FROM resident WHERE person_id IS NOT NULL",
     "SELECT visits, count(*) AS persons FROM (SELECT person_id, count(*) AS visits FROM contact GROUP BY person_id) AS p GROUP BY visits",
     "WITH first AS (SELECT person_id, min(started) AS day FROM contact GROUP BY person_id) SELECT date_part('year', day) AS year, count(*) AS n FROM first GROUP BY 1",
-    "WITH c AS (SELECT person_id, row_number() OVER (PARTITION BY person_id ORDER BY started) AS nr, days FROM contact) SELECT nr, avg(days) AS mean FROM c WHERE nr <= 3 GROUP BY nr",
+    "WITH c AS (SELECT person_id, row_number() OVER (PARTITION BY person_id ORDER BY started, days) AS nr, days FROM contact) SELECT nr, avg(days) AS mean FROM c WHERE nr <= 3 GROUP BY nr",
     "SELECT count(DISTINCT person_id) AS n FROM (SELECT person_id FROM resident UNION ALL SELECT person_id FROM contact) AS u",
     "SELECT count(*) AS n FROM (SELECT person_id FROM resident UNION SELECT person_id FROM contact) AS u",
     "SELECT count(*) AS n FROM (SELECT person_id FROM resident EXCEPT SELECT person_id FROM contact) AS u",

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oscar_permit::{DisclosureProfile, ReleaseId};
 use oscar_vetting::{
-    AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, DrawSecret, Evidence, Judgement, KeyColumn, KeyValue,
-    LedgerTable, ReleaseContext, Verdict, VettedValue,
+    AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, DrawSecret, Evidence, Judgement, KeyColumn,
+    KeyValue, LedgerTable, ReleaseContext, Verdict, VettedValue,
 };
 use roaring::RoaringBitmap;
 

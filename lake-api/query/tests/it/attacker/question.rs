@@ -60,7 +60,11 @@ const SOURCES: &[Source] = &[
         &["w.kind", "w.place"],
     ),
     source("(SELECT DISTINCT person_id, kind FROM event) AS d", "d.person_id", &["d.kind"]),
-    source("person AS r LEFT ANTI JOIN event AS e ON r.person_id = e.person_id AND e.n > 1", "r.person_id", &["r.a", "r.b"]),
+    source(
+        "person AS r LEFT ANTI JOIN event AS e ON r.person_id = e.person_id AND e.n > 1",
+        "r.person_id",
+        &["r.a", "r.b"],
+    ),
 ];
 
 /// One random question.
@@ -130,10 +134,15 @@ impl Question {
 fn condition(source: usize) -> BoxedStrategy<String> {
     let Source { key, columns, .. } = &SOURCES[source];
     let column = select(columns.to_vec());
-    let compared = (column.clone(), select(vec!["=", "<>", "<", ">="]), 0..4i64).prop_map(|(column, operator, value)| {
-        let text = column.ends_with("kind") || column.ends_with("title");
-        if text { format!("{column} {operator} '{}'", ["x", "y", "South", "North"][value as usize]) } else { format!("{column} {operator} {value}") }
-    });
+    let compared =
+        (column.clone(), select(vec!["=", "<>", "<", ">="]), 0..4i64).prop_map(|(column, operator, value)| {
+            let text = column.ends_with("kind") || column.ends_with("title");
+            if text {
+                format!("{column} {operator} '{}'", ["x", "y", "South", "North"][value as usize])
+            } else {
+                format!("{column} {operator} {value}")
+            }
+        });
     let key = *key;
     let about = select(vec![
         format!("{key} IN (SELECT person_id FROM event WHERE n > 2)"),
@@ -142,7 +151,8 @@ fn condition(source: usize) -> BoxedStrategy<String> {
         format!("EXISTS (SELECT 1 FROM person AS o WHERE o.person_id = {key} AND o.c < 7)"),
         format!("NOT EXISTS (SELECT 1 FROM event AS o WHERE o.person_id = {key} AND o.kind = 'z')"),
     ]);
-    let narrow = (column, 0..12i64).prop_map(|(column, value)| format!("NOT (coalesce(CAST({column} AS VARCHAR), '') = '{value}')"));
+    let narrow = (column, 0..12i64)
+        .prop_map(|(column, value)| format!("NOT (coalesce(CAST({column} AS VARCHAR), '') = '{value}')"));
     let one = prop_oneof![compared, about, narrow].boxed();
     prop_oneof![
         2 => one.clone(),
@@ -163,7 +173,9 @@ fn key(source: usize) -> BoxedStrategy<String> {
 /// A condition without a subquery, for places where none may stand.
 fn simple(source: usize) -> BoxedStrategy<String> {
     let columns = SOURCES[source].columns;
-    (select(columns.to_vec()), 0..4i64).prop_map(|(column, value)| format!("coalesce(CAST({column} AS VARCHAR), 'none') <> '{value}'")).boxed()
+    (select(columns.to_vec()), 0..4i64)
+        .prop_map(|(column, value)| format!("coalesce(CAST({column} AS VARCHAR), 'none') <> '{value}'"))
+        .boxed()
 }
 
 fn aggregate(source: usize) -> BoxedStrategy<String> {

@@ -23,7 +23,8 @@ impl RowSpace {
 
     fn insert(&mut self, mut vector: Vec<u64>) {
         for (pivot, row) in &self.rows {
-            subtract(&mut vector, row, vector[*pivot]);
+            let factor = vector[*pivot];
+            subtract(&mut vector, row, factor);
         }
         let Some(pivot) = vector.iter().position(|value| *value != 0) else { return };
         let scale = power(vector[pivot], PRIME - 2);

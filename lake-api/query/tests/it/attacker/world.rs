@@ -10,7 +10,9 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt64Typ
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
-use oscar_permit::{Condition, DisclosureProfile, LogicalType, PERSON_INDEX_COLUMN, RowFilter, TableKind, TableRef, Value};
+use oscar_permit::{
+    Condition, DisclosureProfile, LogicalType, PERSON_INDEX_COLUMN, RowFilter, TableKind, TableRef, Value,
+};
 use oscar_query::PermittedCatalog;
 use oscar_vetting::{DrawSecret, ReleaseContext};
 
@@ -41,7 +43,9 @@ fn person(person: i64, version: u64) -> Option<[i64; 3]> {
 /// The rows of `event`: kind and n.
 fn events(person: i64, version: u64) -> Vec<(&'static str, i64)> {
     let count = person * 5 % 4 + i64::from(version == 2 && person == 3);
-    (0..count).map(|event| (["x", "y", "z"][usize::try_from((person + event) % 3).unwrap()], (person * 3 + event) % 5)).collect()
+    (0..count)
+        .map(|event| (["x", "y", "z"][usize::try_from((person + event) % 3).unwrap()], (person * 3 + event) % 5))
+        .collect()
 }
 
 fn key(person: i64) -> String {
@@ -127,9 +131,8 @@ impl View {
         let batches = context.sql(&sql).await.unwrap_or_else(|error| panic!("{error}: {sql}")).collect().await.unwrap();
         let mut found: BTreeMap<Vec<Option<String>>, Vec<Vec<u64>>> = BTreeMap::new();
         for batch in &batches {
-            let columns: Vec<ArrayRef> = (0..used.len())
-                .map(|place| cast(batch.column(place), &DataType::Utf8).unwrap())
-                .collect();
+            let columns: Vec<ArrayRef> =
+                (0..used.len()).map(|place| cast(batch.column(place), &DataType::Utf8).unwrap()).collect();
             let persons = cast(batch.column(used.len()), &DataType::Utf8).unwrap();
             for row in 0..batch.num_rows() {
                 let key = columns.iter().map(|column| {
@@ -137,7 +140,8 @@ impl View {
                     datafusion::arrow::array::Array::is_valid(column, row).then(|| column.value(row).to_owned())
                 });
                 let person: usize = persons.as_string::<i32>().value(row)[1..].parse().unwrap();
-                let aggregates = found.entry(key.collect()).or_insert_with(|| vec![vec![0; PERSONS]; question.aggregates()]);
+                let aggregates =
+                    found.entry(key.collect()).or_insert_with(|| vec![vec![0; PERSONS]; question.aggregates()]);
                 for (place, by_person) in aggregates.iter_mut().enumerate() {
                     let column = cast(batch.column(used.len() + 1 + place), &DataType::UInt64).unwrap();
                     by_person[person] = column.as_primitive::<UInt64Type>().value(row);
