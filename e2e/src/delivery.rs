@@ -48,6 +48,14 @@ impl Delivery {
         self.folder.path().join("datapackage.json")
     }
 
+    /// The descriptor's digest, as an `Extract` pins it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn descriptor_digest(&self) -> anyhow::Result<String> {
+        Ok(format!("sha256:{}", hex::encode(Sha256::digest(std::fs::read(self.descriptor())?))))
+    }
+
     /// The folder that holds it.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use oscar_peers::{in_ci, skipped};
 
@@ -65,8 +66,14 @@ fn the_lints_find_nothing() {
     }
 }
 
-/// `cargo deny`, from the path, from the cache, or (on CI) installed into the cache.
+/// `cargo deny`, found or installed once: two installations at a time get into each other's way.
 fn cargo_deny() -> Option<PathBuf> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(find_cargo_deny).clone()
+}
+
+/// From the path, from the cache, or (on CI) installed into the cache.
+fn find_cargo_deny() -> Option<PathBuf> {
     let tools = PathBuf::from(std::env::var_os("HOME")?).join(".cache/oscar/tools");
     let cached = tools.join("bin/cargo-deny");
     let answers = |program: &Path| Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success());
