@@ -279,7 +279,7 @@ impl Drop for Served<'_> {
     }
 }
 
-fn access_token(kept: &serde_json::Value) -> Option<String> {
+pub(crate) fn access_token(kept: &serde_json::Value) -> Option<String> {
     match kept {
         serde_json::Value::Object(fields) => match fields.get("access_token").or_else(|| fields.get("accessToken")) {
             Some(token) => token.as_str().map(str::to_owned),
@@ -302,7 +302,7 @@ fn get(address: &str, path: &str) -> anyhow::Result<String> {
 }
 
 /// The address that `oscar login --device` asks the person to open.
-fn verification_address(login: &mut Child) -> anyhow::Result<String> {
+pub(crate) fn verification_address(login: &mut Child) -> anyhow::Result<String> {
     let mut said = Vec::new();
     let stderr = login.stderr.as_mut().context("no standard error")?;
     let mut byte = [0u8; 1];

@@ -9,6 +9,7 @@
 //! The tests live in `tests/it`; each is a sentence about the whole system.
 
 mod binaries;
+pub mod cluster;
 mod delivery;
 mod installation;
 pub mod readme;

@@ -59,3 +59,24 @@ fn every_denial_has_words() {
         }
     }
 }
+
+#[test]
+fn the_chart_carries_these_policies_and_no_others() {
+    let chart = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/oscar-host/files/policies");
+    for (name, text) in oscar_policies::POLICIES {
+        let carried = std::fs::read_to_string(chart.join(format!("{name}.yaml"))).unwrap();
+        assert_eq!(carried, text, "copy policies/{name}.yaml to charts/oscar-host/files/policies");
+    }
+    assert_eq!(std::fs::read_dir(chart).unwrap().count(), oscar_policies::POLICIES.len());
+}
+
+#[test]
+fn the_chart_carries_these_profiles_and_no_others() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = |folder: &str| -> std::collections::BTreeMap<_, _> {
+        let entries = std::fs::read_dir(here.join(folder)).unwrap().map(|entry| entry.unwrap());
+        entries.map(|entry| (entry.file_name(), std::fs::read_to_string(entry.path()).unwrap())).collect()
+    };
+    let (ours, carried) = (files("profiles"), files("../charts/oscar-host/files/profiles"));
+    assert!(!ours.is_empty() && ours == carried, "copy policies/profiles to charts/oscar-host/files/profiles");
+}
