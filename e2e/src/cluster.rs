@@ -23,7 +23,7 @@ const NODE: &str = "198.18.0.1";
 /// The namespace of the operator, of permits and of extracts.
 pub const HOME: &str = "oscar-host";
 /// How long the cluster may take for anything.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The cluster, and OSCAR HOST on it.
 pub struct Cluster {
@@ -38,7 +38,8 @@ impl Cluster {
     /// Brings everything up and installs OSCAR HOST anew.
     ///
     /// # Errors
-    /// Absent where no cluster can be had: not as root on Linux, without Go or Node.
+    /// Absent where no cluster can be had: not as root on Linux, without Go or Node, or where
+    /// the node's parts do not come up. Broken when OSCAR HOST does not install on one that did.
     pub fn start() -> Result<Self, PeerError> {
         for (program, why) in
             [("go", "builds Kubernetes and Cilium"), ("python3", "loads images"), ("openssl", "makes certificates")]
@@ -50,11 +51,17 @@ impl Cluster {
         if !cfg!(target_os = "linux") || !is_root() {
             return Err(PeerError::Absent("a cluster needs root on Linux".to_owned()));
         }
-        Self::bring_up().map_err(|error| PeerError::Broken(format!("{error:#}")))
+        let node = || -> anyhow::Result<String> {
+            let export = script("up", &[])?;
+            script("hosts", &[])?;
+            script("s3", &[])?;
+            Ok(export)
+        };
+        let export = node().map_err(|error| PeerError::Absent(format!("no cluster here: {error:#}")))?;
+        Self::on_node(&export).map_err(|error| PeerError::Broken(format!("{error:#}")))
     }
 
-    fn bring_up() -> anyhow::Result<Self> {
-        let export = script("up", &[])?;
+    fn on_node(export: &str) -> anyhow::Result<Self> {
         let export = export.lines().rev().find(|line| line.starts_with("export ")).context("up says no settings")?;
         let setting = |name: &str| {
             let value = export.split_whitespace().find_map(|word| word.strip_prefix(&format!("{name}=")));
@@ -63,8 +70,6 @@ impl Cluster {
         let inherited = std::env::var("PATH").unwrap_or_default();
         let path = setting("PATH")?.replace("$PATH", &inherited);
         let kubeconfig = PathBuf::from(setting("KUBECONFIG")?);
-        script("hosts", &[])?;
-        script("s3", &[])?;
         let admin = fs::read_to_string(kubeconfig.with_file_name("s3").join("admin.env"))?;
         let credential = |name: &str| {
             let value = admin.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
@@ -329,7 +334,8 @@ impl Cluster {
             last = found.pointer("/status/conditions").cloned().unwrap_or_default();
             let conditions = last.as_array().into_iter().flatten();
             let met = conditions.clone().find(|condition| condition["type"] == kind && condition["status"] == status);
-            let current = met.filter(|condition| condition["observedGeneration"] == found["metadata"]["generation"]);
+            let current =
+                met.filter(|condition| condition.get("observedGeneration") == found.pointer("/metadata/generation"));
             Ok(current.map(|condition| condition["message"].as_str().unwrap_or_default().to_owned()))
         });
         waited.with_context(|| format!("{object:?}: {kind} is not {status}: {last:#}"))

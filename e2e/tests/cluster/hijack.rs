@@ -64,10 +64,10 @@ fn namespaces(attempts: &mut Attempts<'_>, uid: &str) {
     let raw = ["replace", "--raw", "/api/v1/namespaces/oscar-guarded/finalize", "-f", "-"];
     attempts.denied("finalize", &raw, &finalized.to_string());
     attempts.denied("deletion", &["delete", "namespace", "oscar-guarded-intake", "--wait=false"], "");
-    let forged = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "oscar-later",
+    let in_advance = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "oscar-later",
         "labels": {"host.oscar-project.com/tenant": "later"}, "ownerReferences": [
             {"apiVersion": "host.oscar-project.com/v1alpha1", "kind": "Tenant", "name": "guarded", "uid": uid}]}});
-    attempts.denied("a namespace made in advance with a forged owner", &["create", "-f", "-"], &forged.to_string());
+    attempts.denied("a namespace made in advance with a forged owner", &["create", "-f", "-"], &in_advance.to_string());
     attempts.denied(
         "a tenant's label on another namespace",
         &["label", "namespace", "gateway", "host.oscar-project.com/tenant=guarded"],

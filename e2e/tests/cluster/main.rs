@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a helper of a test fails the test by panicking, as the test itself does"
+    clippy::print_stdout,
+    reason = "a helper of a test fails the test by panicking and says figures, as the test itself does"
 )]
 
 use std::ops::Deref;

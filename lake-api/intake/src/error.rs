@@ -153,7 +153,7 @@ impl Refusal {
     #[must_use]
     pub const fn rule(&self) -> &'static str {
         match self {
-            Self::Package(PackageError::PersonNumber(_)) => "person-number",
+            Self::Package(PackageError::PersonNumber(_)) | Self::PersonNumber { .. } => "person-number",
             Self::Package(_) => "package",
             Self::Permit(_) => "permit-not-in-force",
             Self::Dataset { .. } => "dataset-not-permitted",
@@ -162,7 +162,6 @@ impl Refusal {
             Self::AppendToOtherColumns { .. } => "append-to-other-columns",
             Self::Read { source, .. } => read_rule(source),
             Self::TooManyBadRows { .. } => "too-many-bad-rows",
-            Self::PersonNumber { .. } => "person-number",
             Self::PersonNumberAsIdentifier { .. } => "person-key-kind",
             Self::EmptyPersonKey { .. } => "empty-person-key",
             Self::TooManyKeys { .. } => "too-many-keys",

@@ -76,9 +76,9 @@ impl LeakCount {
         let leaks = match (field.format.logical_type(), field.not_person_number) {
             (LogicalType::String, false) => self.person_numbers > 0,
             // With a reason only different values count: a code that is delivered often proves nothing.
-            (LogicalType::Integer | LogicalType::Number, true) => false,
+            (LogicalType::Integer | LogicalType::Number, true)
+            | (LogicalType::Boolean | LogicalType::Date | LogicalType::Datetime, _) => false,
             (LogicalType::String, true) | (LogicalType::Integer | LogicalType::Number, false) => often,
-            (LogicalType::Boolean | LogicalType::Date | LogicalType::Datetime, _) => false,
         };
         match (leaks || self.ambiguous.is_full_of_numbers(), field.not_person_number) {
             (false, _) => LeakJudgement::Fine,
@@ -93,7 +93,6 @@ impl LeakCount {
 pub(crate) fn count_leaks(field: &FieldPlan, array: &dyn Array, is_identifier: bool) -> LeakCount {
     let logical_type = field.format.logical_type();
     match (field.fate, logical_type) {
-        (Fate::Mask | Fate::Drop, _) => LeakCount::default(),
         (Fate::PersonKey, LogicalType::String) if is_identifier => {
             let texts = array.as_string::<i32>().iter().flatten();
             count_keys(texts.map(|text| (text, PersonNumber::parse(text).is_some())))
@@ -102,7 +101,6 @@ pub(crate) fn count_leaks(field: &FieldPlan, array: &dyn Array, is_identifier: b
             let numbers = array.as_primitive::<Int64Type>().iter().flatten();
             count_keys(numbers.map(|number| (number, PersonNumber::parse_integer(number).is_some())))
         }
-        (Fate::PersonKey, _) => LeakCount::default(),
         (Fate::Keep, LogicalType::String) => count_texts(array.as_string::<i32>()),
         (Fate::Keep, LogicalType::Integer) => {
             let mut count = LeakCount::default();
@@ -114,7 +112,8 @@ pub(crate) fn count_leaks(field: &FieldPlan, array: &dyn Array, is_identifier: b
             array.as_primitive::<Float64Type>().iter().flatten().for_each(|number| count_decimal(&mut count, number));
             count
         }
-        (Fate::Keep, LogicalType::Boolean | LogicalType::Date | LogicalType::Datetime) => LeakCount::default(),
+        (Fate::Mask | Fate::Drop | Fate::PersonKey, _)
+        | (Fate::Keep, LogicalType::Boolean | LogicalType::Date | LogicalType::Datetime) => LeakCount::default(),
     }
 }
 

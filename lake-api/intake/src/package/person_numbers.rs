@@ -5,6 +5,10 @@
 //! names of properties included, before anything else looks at it. The code lists of a field
 //! whose holder has given a reason (`oscar.notPersonNumber`) are judged as its column is: by share.
 
+#![expect(clippy::indexing_slicing, reason = "a serde_json value gives null where there is nothing")]
+
+use std::fmt::Write as _;
+
 use oscar_permit::PersonNumber;
 use serde_json::Value as Json;
 
@@ -54,7 +58,10 @@ fn written(path: &[Step<'_>]) -> String {
     let mut words = String::new();
     for step in path {
         match step {
-            Step::Item(index) => words += &format!("[{index}]"),
+            Step::Item(index) => {
+                // Writing to a string does not fail.
+                let _ = write!(words, "[{index}]");
+            }
             Step::Name(name) => {
                 let dot = if words.is_empty() { "" } else { "." };
                 let name = PersonNumber::mask(name, "…").unwrap_or_else(|| (*name).to_owned());

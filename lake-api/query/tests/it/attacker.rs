@@ -8,7 +8,7 @@
 //! persons. He uses joins that multiply rows, unions, windows, subqueries, conditions inside
 //! aggregates, totals, two permits with different row filters and two versions of the data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use oscar_query::{PinnedVersions, QueryLimits, check, evidence_from_tables};
 use oscar_vetting::{Evidence, Judgement, LedgerTable, ReviewReason, Verdict, judge, round_count};
@@ -107,7 +107,7 @@ async fn attacked(
     judgement: &Judgement,
     sql: &str,
 ) -> Vec<Vec<u64>> {
-    let mut truth: Vec<BTreeMap<Vec<Option<String>>, Vec<Vec<u64>>>> = Vec::new();
+    let mut truth = Vec::new();
     for used in &evidence.grouping_sets {
         truth.push(view.contributions(question, used).await);
     }

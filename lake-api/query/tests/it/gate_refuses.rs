@@ -288,9 +288,8 @@ fn generated() -> Vec<(String, &'static str)> {
     let cases = format!("SELECT sum({}1{}) FROM resident", "CASE WHEN age=1 THEN ".repeat(60), " END".repeat(60));
     let aggregates = (0..40).map(|n| format!("sum(age + {n}) AS n{n}")).collect::<Vec<_>>().join(", ");
     let names = (0..150).map(|n| format!("age AS n{n}")).collect::<Vec<_>>().join(", ");
-    let doubling: String = (1..40)
-        .map(|n| format!(", c{n} AS (SELECT a.age FROM c{0} AS a JOIN c{0} AS b ON a.age = b.age)", n - 1))
-        .collect();
+    let link = |n: usize| format!(", c{n} AS (SELECT a.age FROM c{0} AS a JOIN c{0} AS b ON a.age = b.age)", n - 1);
+    let doubling = (1..40).map(link).collect::<Vec<_>>().concat();
     vec![
         (format!("WITH c0 AS (SELECT age FROM resident){doubling} SELECT count(*) FROM c39"), "too-many-tables"),
         (format!("SELECT count(*) FROM resident WHERE sex = '{}'", "x".repeat(1 << 20)), "text-too-long"),

@@ -138,7 +138,7 @@ fn condition(source: usize) -> BoxedStrategy<String> {
         (column.clone(), select(vec!["=", "<>", "<", ">="]), 0..4i64).prop_map(|(column, operator, value)| {
             let text = column.ends_with("kind") || column.ends_with("title");
             if text {
-                format!("{column} {operator} '{}'", ["x", "y", "South", "North"][value as usize])
+                format!("{column} {operator} '{}'", ["x", "y", "South", "North"][usize::try_from(value).unwrap()])
             } else {
                 format!("{column} {operator} {value}")
             }

@@ -28,7 +28,9 @@ impl RowSpace {
         }
         let Some(pivot) = vector.iter().position(|value| *value != 0) else { return };
         let scale = power(vector[pivot], PRIME - 2);
-        vector.iter_mut().for_each(|value| *value = *value * scale % PRIME);
+        for value in &mut vector {
+            *value = *value * scale % PRIME;
+        }
         for (_, row) in &mut self.rows {
             let factor = row[pivot];
             subtract(row, &vector, factor);
