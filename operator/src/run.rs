@@ -220,18 +220,26 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
         config(),
     );
     tasks.spawn(tenant_controller.for_each(|_| std::future::ready(())));
+    let (delivered, namespace) = (context.trigger.clone(), context.namespace.clone());
+    let permit_queue =
+        stream::select(requests(permit_events), triggered.permits.map(move |name| Ok(named(&name, Some(&namespace)))));
     let permit_controller = applier(
         |object, context| Box::pin(data_permit::reconcile(object, context)),
         |object, error, context| data_permit::error_policy(&object, error, &context),
         Arc::clone(&context),
         permits,
-        requests(permit_events).take_until(stop.clone().cancelled_owned()),
+        permit_queue.take_until(stop.clone().cancelled_owned()),
         config(),
     );
     tasks.spawn(permit_controller.for_each(|_| std::future::ready(())));
     let namespace = context.namespace.clone();
     let extract_queue = stream::select(
-        requests(extract_events),
+        requests(extract_events.inspect(move |event| {
+            // Whether a permit's datasets are there is told by their extracts.
+            if let Ok(DeserializeGuard(Ok(extract))) = event {
+                delivered.permit(&extract.spec.permit);
+            }
+        })),
         triggered.extracts.map(move |name| Ok(named(&name, Some(&namespace)))),
     );
     let extract_controller = applier(

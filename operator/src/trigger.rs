@@ -2,10 +2,11 @@
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 
-/// Sends names of tenants and extracts to their controllers.
+/// Sends names of tenants, permits and extracts to their controllers.
 #[derive(Debug, Clone)]
 pub struct Trigger {
     tenants: UnboundedSender<String>,
+    permits: UnboundedSender<String>,
     extracts: UnboundedSender<String>,
 }
 
@@ -14,6 +15,8 @@ pub struct Trigger {
 pub struct Triggered {
     /// Names of tenants.
     pub tenants: UnboundedReceiver<String>,
+    /// Names of permits' objects.
+    pub permits: UnboundedReceiver<String>,
     /// Names of extracts.
     pub extracts: UnboundedReceiver<String>,
 }
@@ -22,8 +25,10 @@ pub struct Triggered {
 #[must_use]
 pub fn trigger() -> (Trigger, Triggered) {
     let (tenants, tenant_names) = unbounded();
+    let (permits, permit_names) = unbounded();
     let (extracts, extract_names) = unbounded();
-    (Trigger { tenants, extracts }, Triggered { tenants: tenant_names, extracts: extract_names })
+    let triggered = Triggered { tenants: tenant_names, permits: permit_names, extracts: extract_names };
+    (Trigger { tenants, permits, extracts }, triggered)
 }
 
 impl Trigger {
@@ -31,6 +36,11 @@ impl Trigger {
     pub fn tenant(&self, name: &str) {
         // The receiver is gone only when the operator stops.
         let _ = self.tenants.unbounded_send(name.to_owned());
+    }
+
+    /// A permit is to be looked at.
+    pub fn permit(&self, name: &str) {
+        let _ = self.permits.unbounded_send(name.to_owned());
     }
 
     /// An extract is to be looked at.

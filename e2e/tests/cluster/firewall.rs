@@ -34,7 +34,7 @@ fn open(report: &Value) -> BTreeSet<String> {
 }
 
 /// Takes the admission policies' bindings off, so that the administrator can do what nobody may.
-fn unlock(cluster: &Cluster, locked: bool) {
+pub(crate) fn unlock(cluster: &Cluster, locked: bool) {
     let actions = if locked { "[\"Deny\",\"Audit\"]" } else { "[\"Audit\"]" };
     let patch = format!("{{\"spec\":{{\"validationActions\":{actions}}}}}");
     for name in ["oscar-tenant-objects", "oscar-tenant-pods"] {

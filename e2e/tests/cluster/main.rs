@@ -15,6 +15,7 @@ use oscar_e2e::cluster::Cluster;
 use oscar_peers::{PeerError, skipped};
 
 mod bad_input;
+mod disruption;
 mod firewall;
 mod hijack;
 mod whole_path;

@@ -70,6 +70,7 @@ fn a_tenant_goes_from_an_extract_to_a_verified_table_and_is_erased_without_a_tra
     cluster.wait_for(&["-n", HOME, "extract", "contacts-2026-11"], "Delivered", "True").unwrap();
     println!("permit in force, extract delivered: {:.1} s", seconds_until_admitted(cluster, "acme", &alice, true));
 
+    cluster.wait_for(&["-n", HOME, "datapermit", "fseid-00001234"], "Delivered", "True").unwrap();
     let table = release(cluster, &alice);
     assert!(table.starts_with("region,persons\n") && table.contains("\n1099,..\n"), "{table}");
     let purpose = ["--title", "Everybody", "--purpose", "planning of an outpatient clinic", "--wait"];
