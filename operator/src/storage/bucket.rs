@@ -70,7 +70,7 @@ pub(crate) async fn configure_shared(
 }
 
 /// Old versions stay: a stolen identity may write, and what it overwrote is still there.
-async fn versioning(client: &Client, bucket: &str) -> Result<(), StorageError> {
+pub(super) async fn versioning(client: &Client, bucket: &str) -> Result<(), StorageError> {
     let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
     let sent = client.put_bucket_versioning().bucket(bucket).versioning_configuration(enabled).send().await;
     sent.map(drop).map_err(|error| StorageError::call("switching versions on", &error))

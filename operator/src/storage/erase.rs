@@ -4,6 +4,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
+use super::bucket::versioning;
 use super::error::StorageError;
 
 /// What was removed.
@@ -29,12 +30,21 @@ pub(crate) async fn bucket(client: &Client, bucket: &str) -> Result<Erased, Stor
         Err(error) => return Err(StorageError::call("removing the bucket's policy", &error)),
     }
     abort_uploads(client, bucket).await?;
+    // A bucket that somebody wrote to while it was being removed may have lost the setting;
+    // SeaweedFS then answers the removal of a version with success and leaves it where it is.
+    versioning(client, bucket).await?;
+    let mut before = Vec::new();
     loop {
         let batch = versions(client, bucket).await?;
         if batch.is_empty() {
             break;
         }
-        erased.objects += delete(client, bucket, batch).await?;
+        // What was said to be removed and is still there would be removed for ever.
+        if batch == before {
+            return Err(StorageError::Remains { objects: batch.len(), identities: 0 });
+        }
+        erased.objects += delete(client, bucket, batch.clone()).await?;
+        before = batch;
     }
     match client.delete_bucket().bucket(bucket).send().await {
         Ok(_) => Ok(erased),

@@ -6,6 +6,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use oscar_blueprint::{AccessKey, ObjectStore, Peer};
 use oscar_operator::storage::{
     Access, Encryption, Identities, S3Storage, StorageProvider, StorageSettings, TenantStorage,
@@ -223,6 +224,25 @@ async fn erasure_leaves_nothing_and_can_be_repeated() {
     let listed = admin.list_objects_v2().bucket(&successor.bucket).send().await.unwrap();
     assert_eq!(listed.key_count(), Some(0));
     until_known(&client(&server, &neighbour.access.workspace), &neighbour.bucket).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_whose_versions_were_switched_off_is_emptied_to_the_last_one() {
+    let Some(server) = required_in_ci(SeaweedFs::start_with_iam()) else { return };
+    let provider = provider(&server, users()).await;
+    let acme = tenant("acme", "00000001");
+    let made = provider.ensure(&acme, None).await.unwrap();
+    let admin = client(&server, &administrator(&server));
+    let put =
+        |body: u8| admin.put_object().bucket(&made.bucket).key("work/1").body(ByteStream::from(vec![body])).send();
+    put(1).await.unwrap();
+    put(2).await.unwrap();
+    let off = VersioningConfiguration::builder().status(BucketVersioningStatus::Suspended).build();
+    admin.put_bucket_versioning().bucket(&made.bucket).versioning_configuration(off).send().await.unwrap();
+    put(3).await.unwrap();
+    // A store that keeps what it says to have removed must not keep the operator busy for ever.
+    tokio::time::timeout(Duration::from_secs(60), provider.erase(&acme)).await.unwrap().unwrap();
+    assert!(admin.head_bucket().bucket(&made.bucket).send().await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
