@@ -1,96 +1,25 @@
 //! What the operator builds for a tenant, and what Kubernetes makes of it, meets no objection.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oscar_blueprint::names::Zone;
-use oscar_blueprint::{
-    AccessKey, GatewayAccess, Installation, Issuer, LakeApiImage, Object, ObjectStore, Peer, ProbeTargets, Run,
-    Running, Scratch, Secrets, TenantPlan, extract_job, probe_job, tenant_objects,
-};
-use oscar_crds::{ComputeSize, Delivery};
-use oscar_permit::{DataPermit, DatasetName, PermitId, Sha256Digest, TenantName};
+use oscar_blueprint::{Installation, Object, Run, Scratch, TenantPlan, extract_job, probe_job};
+use oscar_crds::Delivery;
+use oscar_permit::{DatasetName, PermitId, Sha256Digest};
 use serde_json::{Value, json};
 
 use crate::evaluation::ask;
+use crate::fixture;
 use crate::policy::{policies, settings};
 use crate::request::{Admission, Request};
 
 const OPERATOR: &str = "system:serviceaccount:oscar-host:oscar-operator";
 
-fn installation(scratch: Scratch) -> Installation {
-    let address = |text: &str| vec![text.parse().unwrap()];
-    let peer = |namespace: &str| Peer::Pods {
-        namespace: namespace.to_owned(),
-        labels: BTreeMap::from([("app.kubernetes.io/name".to_owned(), namespace.to_owned())]),
-    };
-    Installation {
-        lake_api: LakeApiImage {
-            image: format!("registry.example/oscar/lake-api@sha256:{}", "1".repeat(64)),
-            pull_secrets: vec!["registry".to_owned()],
-        },
-        gateway: peer("gateway"),
-        monitoring: peer("monitoring"),
-        operator: peer("oscar-host"),
-        object_store: ObjectStore {
-            endpoint: "https://s3.example.dk".to_owned(),
-            region: "eu-north-1".to_owned(),
-            addresses: vec!["192.0.2.10".parse().unwrap()],
-            port: 443,
-            pods: Peer::Nobody,
-            person_index_bucket: "oscar-person-index".to_owned(),
-        },
-        probe: ProbeTargets {
-            outside_tcp: address("203.0.113.10:443"),
-            outside_udp: address("203.0.113.10:53"),
-            resolvers: address("10.96.0.10:53"),
-            metadata: address("169.254.169.254:80"),
-            api_server: address("10.96.0.1:443"),
-            kubelets: address("198.51.100.1:10250"),
-            interval_minutes: 1,
-        },
-        scratch,
-        pod_security_version: "v1.34".to_owned(),
-        profiles: BTreeMap::new(),
-    }
-}
-
+/// The tenant of the blueprint's own tests, on such scratch space.
 fn plan(scratch: Scratch) -> TenantPlan {
-    let keys = |name: &str| BTreeMap::from([(format!("{name}.key"), "a".repeat(64))]);
-    let access = |id: &str| AccessKey { id: id.to_owned(), secret: "secret".to_owned(), session_token: None };
-    let permit = DataPermit::from_yaml(
-        "{id: FSEID-1, tenant: acme, authority: A, legalBasis: B, purpose: ['DUO:0000007'], profile: sds, \
-         persons: [{issuer: 'https://login.example.dk', subject: alice, role: analyst}], \
-         datasets: [{dataset: contacts, tables: [{table: contact}]}], \
-         validFrom: 2026-01-01T00:00:00Z, validUntil: 2027-01-01T00:00:00Z}",
-    );
-    TenantPlan {
-        installation: Arc::new(installation(scratch)),
-        name: TenantName::new("acme").unwrap(),
-        uid: "5b1f0c2e-0000-0000-0000-000000000001".to_owned(),
-        compute: ComputeSize::Small,
-        running: Running::Yes,
-        gateway: GatewayAccess::Open,
-        bucket: "oscar-acme-5b1f0c2e".to_owned(),
-        quota_bytes: 100 << 30,
-        issuers: vec![Issuer {
-            issuer: "https://login.example.dk".to_owned(),
-            audience: "oscar-host".to_owned(),
-            authorized_parties: Vec::new(),
-            jwks: Some("{\"keys\":[]}".to_owned()),
-        }],
-        permits: vec![permit.unwrap()],
-        secrets: Some(Secrets {
-            workspace_keys: keys("journal"),
-            intake_keys: keys("pseudonyms"),
-            workspace_access: access("WORKSPACE"),
-            intake_access: access("INTAKE"),
-            certificate: "CERTIFICATE".to_owned(),
-            certificate_key: "CERTIFICATE KEY".to_owned(),
-        }),
-        neighbours: Vec::new(),
-        own_lake_api: None,
-    }
+    let mut installation = Installation { scratch, ..fixture::installation() };
+    installation.lake_api.pull_secrets = vec!["registry".to_owned()];
+    TenantPlan { installation: Arc::new(installation), ..fixture::plan() }
 }
 
 /// Everything of a tenant, an intake run and the probes that a change asks for.
@@ -106,7 +35,7 @@ fn objects(plan: &TenantPlan) -> Vec<Object> {
         permit: &PermitId::new("FSEID-1").unwrap(),
         dataset: &DatasetName::new("contacts").unwrap(),
     };
-    let mut objects = tenant_objects(plan).unwrap().objects;
+    let mut objects = fixture::objects(plan);
     objects.push(Object::new(&extract_job(plan, run, "1")).unwrap());
     for zone in Zone::ALL {
         objects.push(Object::new(&probe_job(plan, zone, Sha256Digest::of("plan"), "7")).unwrap());

@@ -17,6 +17,9 @@ mod blueprint;
 mod case;
 mod cases;
 mod evaluation;
+#[expect(dead_code, reason = "the blueprint's own tests ask for more of it")]
+#[path = "../../../operator/blueprint/tests/it/fixture.rs"]
+mod fixture;
 mod form;
 mod matching;
 mod policy;
