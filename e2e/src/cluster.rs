@@ -41,9 +41,12 @@ impl Cluster {
     /// Absent where no cluster can be had: not as root on Linux, without Go or Node, or where
     /// the node's parts do not come up. Broken when OSCAR HOST does not install on one that did.
     pub fn start() -> Result<Self, PeerError> {
-        for (program, why) in
-            [("go", "builds Kubernetes and Cilium"), ("python3", "loads images"), ("openssl", "makes certificates")]
-        {
+        for (program, why) in [
+            ("go", "builds Kubernetes and Cilium"),
+            ("python3", "loads images"),
+            ("openssl", "makes certificates"),
+            ("node", "runs the identity provider"),
+        ] {
             if Command::new(program).arg(if program == "go" { "version" } else { "--help" }).output().is_err() {
                 return Err(PeerError::Absent(format!("no {program}, which {why}")));
             }
@@ -58,7 +61,11 @@ impl Cluster {
             Ok(export)
         };
         let export = node().map_err(|error| PeerError::Absent(format!("no cluster here: {error:#}")))?;
-        Self::on_node(&export).map_err(|error| PeerError::Broken(format!("{error:#}")))
+        // The identity provider may be absent by its own word.
+        Self::on_node(&export).map_err(|error| match error.downcast::<PeerError>() {
+            Ok(peer) => peer,
+            Err(error) => PeerError::Broken(format!("{error:#}")),
+        })
     }
 
     fn on_node(export: &str) -> anyhow::Result<Self> {
@@ -123,7 +130,18 @@ impl Cluster {
         let charts = workspace_root().join("charts");
         for (name, more) in [("oscar-crds", vec![]), ("oscar-host", vec!["-f", text(&file)?])] {
             let chart = charts.join(name);
-            let arguments = ["upgrade", "--install", name, text(&chart)?, "-n", HOME, "--wait", "--timeout", "120s"];
+            let arguments = [
+                "upgrade",
+                "--install",
+                name,
+                text(&chart)?,
+                "-n",
+                HOME,
+                "--wait",
+                "--timeout",
+                "120s",
+                "--force-conflicts",
+            ];
             self.run("helm", &[&arguments[..], &more].concat(), None)?;
         }
         self.kubectl(&["-n", HOME, "rollout", "status", "deployment/oscar-operator", "--timeout=120s"])?;
@@ -192,7 +210,7 @@ impl Cluster {
         let config = tempfile::tempdir()?;
         let mut login = Command::new(binary("oscar"))
             .args(["login", "--device", "--issuer", &self.issuer(), "--client-id", "oscar-cli"])
-            .args(["--server", "https://workspace.example.dk"])
+            .args(["--server", "https://127.0.0.1:8443"])
             .env("XDG_CONFIG_HOME", config.path())
             .env("SSL_CERT_FILE", self.authority())
             .stdin(Stdio::null())

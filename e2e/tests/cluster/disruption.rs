@@ -5,7 +5,7 @@ use std::time::Instant;
 use oscar_e2e::cluster::{Cluster, HOME, tenant};
 
 use crate::cluster;
-use crate::firewall::unlock;
+use crate::firewall::set_locked;
 
 /// Seconds until `what` is so again.
 fn seconds_until(cluster: &Cluster, what: &str, mut is_so: impl FnMut() -> anyhow::Result<bool>) -> f64 {
@@ -38,7 +38,7 @@ fn a_killed_operator_a_deleted_object_and_a_killed_lake_api_are_mended_without_h
     cluster.wait_for(&object, "Ready", "True").unwrap();
     println!("Ready {:.1} s after the last of four kills of the operator", begun.elapsed().as_secs_f64());
 
-    unlock(cluster, false);
+    set_locked(cluster, false);
     let policy = ["-n", "oscar-sturdy", "networkpolicy", "deny-all"];
     let before = uid(cluster, &policy);
     cluster.kubectl(&["-n", "oscar-sturdy", "delete", "networkpolicy", "deny-all"]).unwrap();
@@ -59,7 +59,7 @@ fn a_killed_operator_a_deleted_object_and_a_killed_lake_api_are_mended_without_h
             "--force",
         ])
         .unwrap();
-    unlock(cluster, true);
+    set_locked(cluster, true);
     let serving = ["-n", "oscar-sturdy", "rollout", "status", "deployment/lake-api", "--timeout=5s"];
     seconds_until(cluster, "a killed lake-api serves again", || Ok(cluster.try_kubectl(&serving)?.status.success()));
     cluster.wait_for(&object, "Ready", "True").unwrap();

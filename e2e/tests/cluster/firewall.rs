@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use oscar_e2e::cluster::{Cluster, tenant};
+use oscar_e2e::cluster::{Cluster, HOME, tenant};
 use serde_json::Value;
 
 use crate::cluster;
@@ -33,23 +33,25 @@ fn open(report: &Value) -> BTreeSet<String> {
     report["open"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
 }
 
-/// Takes the admission policies' bindings off, so that the administrator can do what nobody may.
-pub(crate) fn unlock(cluster: &Cluster, locked: bool) {
+/// Whether the admission policies deny. While they only audit, the administrator can do what
+/// nobody may.
+pub(crate) fn set_locked(cluster: &Cluster, locked: bool) {
     let actions = if locked { "[\"Deny\",\"Audit\"]" } else { "[\"Audit\"]" };
     let patch = format!("{{\"spec\":{{\"validationActions\":{actions}}}}}");
     for name in ["oscar-tenant-objects", "oscar-tenant-pods"] {
         cluster.kubectl(&["patch", "validatingadmissionpolicybinding", name, "--type", "merge", "-p", &patch]).unwrap();
     }
+    // The API server learns of it by a watch and says nothing when it has.
     std::thread::sleep(std::time::Duration::from_secs(3));
 }
 
 fn operators(cluster: &Cluster, count: &str) {
-    cluster.kubectl(&["-n", "oscar-host", "scale", "deployment/oscar-operator", "--replicas", count]).unwrap();
+    cluster.kubectl(&["-n", HOME, "scale", "deployment/oscar-operator", "--replicas", count]).unwrap();
     if count == "0" {
         cluster
             .kubectl(&[
                 "-n",
-                "oscar-host",
+                HOME,
                 "wait",
                 "--for=delete",
                 "pod",
@@ -70,7 +72,7 @@ fn everything_is_closed_as_it_stands_and_open_once_the_policies_are_taken_away_b
     cluster.wait_for(&object, "Ready", "True").unwrap();
 
     operators(cluster, "0");
-    unlock(cluster, false);
+    set_locked(cluster, false);
     for (zone, namespace) in [("workspace", "oscar-walled"), ("intake", "oscar-walled-intake")] {
         let report = measure(cluster, namespace, "by-hand-closed");
         assert!(open(&report).is_empty() && report["unclear"].as_array().unwrap().is_empty(), "{zone}: {report}");
@@ -81,7 +83,7 @@ fn everything_is_closed_as_it_stands_and_open_once_the_policies_are_taken_away_b
             assert!(found.iter().any(|name| name.starts_with(expected)), "{zone}: {expected} is not reached: {report}");
         }
     }
-    unlock(cluster, true);
+    set_locked(cluster, true);
     operators(cluster, "1");
     // It repairs, measures anew, and only then lets the gateway in again.
     cluster
