@@ -196,6 +196,31 @@ impl Cluster {
         self.folder.path().join("ca.crt")
     }
 
+    /// The file that makes its reader the cluster's administrator.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The object store's administrator: access key id and secret.
+    #[must_use]
+    pub fn store_administrator(&self) -> (&str, &str) {
+        (&self.s3.0, &self.s3.1)
+    }
+
+    /// Lets so many operators run; with none, waits until the last one has ended.
+    ///
+    /// # Errors
+    /// With what the API server said.
+    pub fn run_operators(&self, count: u8) -> anyhow::Result<()> {
+        self.kubectl(&["-n", HOME, "scale", "deployment/oscar-operator", "--replicas", &count.to_string()])?;
+        if count == 0 {
+            let label = "app.kubernetes.io/name=oscar-operator";
+            self.kubectl(&["-n", HOME, "wait", "--for=delete", "pod", "-l", label, "--timeout=60s"])?;
+        }
+        Ok(())
+    }
+
     /// A folder for a test's files.
     #[must_use]
     pub fn folder(&self) -> &Path {
