@@ -3,7 +3,12 @@
 
 mod api_fuzzing;
 mod charts;
+mod container_images;
+mod exported_metrics;
+mod helm;
 mod house;
 mod interruptions;
+mod promql;
 mod readme;
+mod rendered_charts;
 mod whole_path;
