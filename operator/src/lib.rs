@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod mirror;
 pub mod objects;
 pub mod pki;
+pub mod ring;
 pub mod run;
 pub mod settings;
 pub mod sight;

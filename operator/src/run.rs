@@ -29,6 +29,7 @@ use crate::lease::{Leadership, Terms};
 use crate::metrics::Metrics;
 use crate::objects::Applier;
 use crate::pki::{Authority, bundle};
+use crate::ring::triers_of;
 use crate::settings::Settings;
 use crate::storage::{S3Storage, StorageProvider};
 use crate::trigger::{Triggered, trigger};
@@ -136,14 +137,16 @@ pub async fn run(
         metrics,
     });
     let controllers = CancellationToken::new();
-    let running = tokio::spawn(control(Arc::clone(&context), watched, triggered, controllers.clone()));
+    // Part of this future: whoever drops it has stopped the controllers, too.
+    let mut running = JoinSet::new();
+    running.spawn(control(Arc::clone(&context), watched, triggered, controllers.clone()));
     let lost = leadership.hold(&stop).await;
     context.metrics.leads(false);
     controllers.cancel();
     if !lost {
         // Reconciles that have begun end in good order; the Lease went back before, but
         // nobody takes it over faster than these end.
-        let _ = tokio::time::timeout(Duration::from_secs(10), running).await;
+        let _ = tokio::time::timeout(Duration::from_secs(10), running.join_next()).await;
         return Ok(());
     }
     // Somebody else may write from now on: end at once, whatever is under way.
@@ -200,12 +203,12 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
     let known = tenants.clone();
     let tenant_queue = stream::select(
         requests(tenant_events.predicate_filter(what_matters(), kube::runtime::PredicateConfig::default()).inspect(
-            move |_| {
-                // A tenant that comes or goes changes what its neighbours' probes try.
-                for other in known.state() {
-                    if let Some(name) = &other.meta().name {
-                        neighbours.tenant(name);
-                    }
+            move |touched| {
+                // A tenant that comes or goes changes what some of the others' probes try.
+                let Some(name) = touched.as_ref().ok().and_then(|tenant| tenant.meta().name.as_deref()) else { return };
+                let names = known.state().into_iter().filter_map(|other| other.meta().name.clone());
+                for trier in triers_of(name, names) {
+                    neighbours.tenant(&trier);
                 }
             },
         )),

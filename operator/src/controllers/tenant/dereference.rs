@@ -12,7 +12,7 @@ use kube::Resource;
 use oscar_blueprint::names::{API_PORT, LAKE_API, Role, Zone};
 use oscar_blueprint::{Kind, Neighbour};
 use oscar_crds::{DataPermit, Tenant};
-use oscar_permit::{Sha256Digest, TenantName};
+use oscar_permit::TenantName;
 
 use super::isolation::{Measurement, Pending};
 use super::lake_api::LakeApiReport;
@@ -20,12 +20,9 @@ use crate::controllers::context::{Context, tag_of};
 use crate::jwks::Keys;
 use crate::keys::{KeysError, TenantKeys};
 use crate::pki::{Authority, PkiError};
+use crate::ring::tried_by;
 use crate::sight::{DeploymentSight, PodSight};
 use crate::storage::{Ensured, StorageError, TenantStorage};
-
-/// Neighbours whose doors a tenant's probes try. More would make every new tenant a change
-/// for all others; these are spread so that each tenant is tried by so many others.
-const NEIGHBOURS: usize = 8;
 
 /// Why the step failed.
 #[derive(Debug, thiserror::Error)]
@@ -187,29 +184,25 @@ pub(crate) fn belongs(owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::
     owners.iter().any(|owner| owner.kind == "Tenant" && owner.uid == uid)
 }
 
-/// The tenants that follow this one on a ring of hashed names.
+/// The tenants whose doors this one tries.
 fn neighbours(context: &Context, name: &TenantName) -> Vec<Neighbour> {
-    let place = |name: &str| Sha256Digest::of(name);
-    let mut others: Vec<(Sha256Digest, Neighbour)> = context
-        .tenants
-        .state()
+    let tenants = context.tenants.state();
+    let others: BTreeMap<&str, &Tenant> = tenants
         .iter()
         .filter_map(|guard| guard.0.as_ref().ok())
         .filter(|other| other.metadata.deletion_timestamp.is_none())
-        .filter_map(|other| {
-            let other_name = TenantName::new(other.metadata.name.clone()?).ok().filter(|other| other != name)?;
+        .filter_map(|other| Some((other.metadata.name.as_deref()?, other)))
+        .collect();
+    let chosen = tried_by(name.as_str(), others.keys().copied()).into_iter();
+    let mut chosen: Vec<Neighbour> = chosen
+        .filter_map(|other_name| {
+            let bucket = others.get(other_name)?.status.as_ref().and_then(|status| status.bucket.clone());
+            let other_name = TenantName::new(other_name.to_owned()).ok()?;
             let address = context.world.services.get(&Zone::Workspace.namespace(&other_name), LAKE_API);
-            let bucket = other.status.as_ref().and_then(|status| status.bucket.clone());
             let lake_api = address.map(|address| SocketAddr::new(address, API_PORT));
-            Some((place(other_name.as_str()), Neighbour { name: other_name, lake_api, bucket }))
+            Some(Neighbour { name: other_name, lake_api, bucket })
         })
         .collect();
-    others.sort();
-    let own = place(name.as_str());
-    let start = others.partition_point(|(place, _)| *place < own);
-    let (before, after) = others.split_at(start);
-    let mut chosen: Vec<Neighbour> =
-        after.iter().chain(before).take(NEIGHBOURS).map(|(_, neighbour)| neighbour.clone()).collect();
     chosen.sort();
     chosen
 }

@@ -20,6 +20,8 @@ use oscar_crds::Isolation;
 use oscar_crds::condition::{Finding, ISOLATED};
 use oscar_permit::{ProbeReport, Sha256Digest};
 
+/// The reason while nothing was measured yet.
+pub(crate) const NOT_MEASURED: &str = "NotMeasured";
 /// After a breach the firewall is measured anew so soon.
 const AFTER_BREACH: SignedDuration = SignedDuration::from_secs(10);
 /// A probe that has not ended by then will not.
@@ -171,7 +173,7 @@ fn verdict(standings: &BTreeMap<Zone, Standing>, breaches: &[String]) -> (Findin
         }
     }
     if standings.values().any(|standing| *standing == Standing::Unmeasured) {
-        let finding = Finding::unknown(ISOLATED, "NotMeasured", "The firewall is being measured.");
+        let finding = Finding::unknown(ISOLATED, NOT_MEASURED, "The firewall is being measured.");
         return (finding, GatewayAccess::Withdrawn);
     }
     if standings.values().all(|standing| matches!(standing, Standing::Held(_))) {

@@ -21,13 +21,13 @@ use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 use oscar_blueprint::names::Zone;
 use oscar_blueprint::{BlueprintError, GatewayAccess, JWKS, Running, jwks_file, probe_plan, tenant_objects};
-use oscar_crds::condition::{Finding, READY, STALLED, merge};
+use oscar_crds::condition::{Finding, ISOLATED, READY, STALLED, merge};
 use oscar_crds::{Tenant, TenantStatus};
 use oscar_permit::CanonicalError;
 use serde_json::json;
 
 use self::dereference::Found;
-use self::isolation::{Situation, Verdict, judge};
+use self::isolation::{NOT_MEASURED, Situation, Verdict, judge};
 use self::update_status::Outcome;
 use self::validate::Validated;
 use super::context::Context;
@@ -154,7 +154,11 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
     let found = dereference::dereference(context, tenant).await?;
     let known_keys = known_keys(context, tenant, &found).await;
     let mut validated = validate::validate(tenant, &found, &context.installation, &context.spoke, &known_keys)?;
-    let verdict = isolation(context, &found, &validated)?;
+    let mut verdict = isolation(context, &found, &validated)?;
+    if validated.plan.running == Running::Suspended && verdict.finding.reason == NOT_MEASURED {
+        let message = "A suspended tenant runs nothing that could be measured.";
+        verdict.finding = Finding::unknown(ISOLATED, "Suspended", message);
+    }
     validated.plan.gateway = match validated.plan.running {
         Running::Yes => verdict.gateway,
         Running::Suspended => GatewayAccess::Withdrawn,
@@ -177,9 +181,7 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
     update_status::update_status(context, tenant, &outcome)
         .await
         .map_err(|error| TenantError::Status(Box::new(error)))?;
-    let settled = update_status::findings(tenant, &outcome)
-        .iter()
-        .any(|finding| finding.kind == READY && finding.holds == Some(true));
+    let settled = update_status::is_at_rest(tenant, update_status::findings(tenant, &outcome).iter());
     Ok(Action::requeue(if settled { REVISIT } else { SOON }))
 }
 
@@ -231,6 +233,7 @@ async fn set_finalizers<'f>(
     let patch = json!({"metadata": {"resourceVersion": tenant.resource_version(), "finalizers": finalizers}});
     let params = PatchParams { field_manager: Some(TENANT_MANAGER.to_owned()), ..PatchParams::default() };
     let patched = api.patch(&tenant.name_any(), &params, &Patch::Merge(&patch)).await;
+    context.metrics.wrote(CONTROLLER, 1);
     patched.map(drop).map_err(|error| TenantError::Finalizer(Box::new(error)))
 }
 

@@ -15,6 +15,7 @@ use oscar_crds::condition::{
 use oscar_crds::{Tenant, TenantStatus};
 use serde_json::json;
 
+use super::CONTROLLER;
 use super::dereference::Found;
 use super::isolation::Verdict;
 use super::validate::Validated;
@@ -42,13 +43,20 @@ pub(crate) fn findings(tenant: &Tenant, outcome: &Outcome<'_>) -> Vec<Finding> {
     let ready = ready(tenant, &findings);
     let stalled = stalled(found);
     // Both are abnormal when true, so that kstatus and `kubectl wait` read them right.
-    findings.push(match (&stalled, ready.holds) {
-        (Some(_), _) | (None, Some(true)) => Finding::no(RECONCILING, "Done", "Nothing is under way."),
-        (None, _) => Finding::yes(RECONCILING, ready.reason.clone(), ready.message.clone()),
+    findings.push(if stalled.is_some() || is_at_rest(tenant, findings.iter().chain([&ready])) {
+        Finding::no(RECONCILING, "Done", "Nothing is under way.")
+    } else {
+        Finding::yes(RECONCILING, ready.reason.clone(), ready.message.clone())
     });
     findings.push(stalled.unwrap_or_else(|| Finding::no(STALLED, "No", "Nothing waits for a person.")));
     findings.push(ready);
     findings
+}
+
+/// Whether nothing is under way. A suspended tenant does not become ready, however long one waits.
+pub(crate) fn is_at_rest<'f>(tenant: &Tenant, mut findings: impl Iterator<Item = &'f Finding>) -> bool {
+    let awaited = if tenant.spec.suspend { STORAGE_READY } else { READY };
+    findings.any(|finding| finding.kind == awaited && finding.holds == Some(true))
 }
 
 fn storage(found: &Found) -> Finding {
@@ -215,6 +223,7 @@ pub(crate) async fn write(context: &Context, tenant: &Tenant, status: &TenantSta
         "metadata": {"name": tenant.name_any(), "uid": tenant.uid()}, "status": status,
     });
     let params = PatchParams::apply(TENANT_MANAGER).force();
+    context.metrics.wrote(CONTROLLER, 1);
     api.patch_status(&tenant.name_any(), &params, &Patch::Apply(&body)).await.map(drop)
 }
 
