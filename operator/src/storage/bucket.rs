@@ -13,7 +13,7 @@ use aws_sdk_s3::types::{
 use super::error::StorageError;
 use super::policy::create_only_policy;
 use super::settings::Encryption;
-use super::{Guarantees, race};
+use super::{Guarantees, erase};
 
 /// Days after which an upload that nobody finishes is removed.
 const UNFINISHED_DAYS: i32 = 2;
@@ -50,9 +50,8 @@ pub(crate) async fn configure(
     block_public_access(client, bucket).await.map(drop)
 }
 
-/// Races for one object, and finds out what the store guards by itself.
+/// Finds out what the store guards by itself.
 pub(crate) async fn try_out(client: &Client, bucket: &str) -> Result<Guarantees, StorageError> {
-    race::check(client, bucket).await?;
     let public_access_blocked = block_public_access(client, bucket).await?;
     let create_only = create_only(client, bucket).await?;
     Ok(Guarantees { create_only, public_access_blocked })
@@ -174,8 +173,7 @@ async fn tells_the_difference(client: &Client, bucket: &str) -> Result<bool, Sto
         Err(error) if denied(error.code()) => false,
         Err(error) => return Err(StorageError::call(WHAT, &error)),
     };
-    let removed = client.delete_object().bucket(bucket).key(&key).send().await;
-    removed.map_err(|error| StorageError::call(WHAT, &error))?;
+    erase::below(client, bucket, &key).await?;
     Ok(created && !overwritten)
 }
 

@@ -33,19 +33,7 @@ pub(crate) async fn bucket(client: &Client, bucket: &str) -> Result<Erased, Stor
     // A bucket that somebody wrote to while it was being removed may have lost the setting;
     // SeaweedFS then answers the removal of a version with success and leaves it where it is.
     versioning(client, bucket).await?;
-    let mut before = Vec::new();
-    loop {
-        let batch = versions(client, bucket).await?;
-        if batch.is_empty() {
-            break;
-        }
-        // What was said to be removed and is still there would be removed for ever.
-        if batch == before {
-            return Err(StorageError::Remains { objects: batch.len(), identities: 0 });
-        }
-        erased.objects += delete(client, bucket, batch.clone()).await?;
-        before = batch;
-    }
+    erased.objects = below(client, bucket, "").await?;
     match client.delete_bucket().bucket(bucket).send().await {
         Ok(_) => Ok(erased),
         Err(error) if error.code() == Some("NoSuchBucket") => Ok(erased),
@@ -54,6 +42,24 @@ pub(crate) async fn bucket(client: &Client, bucket: &str) -> Result<Erased, Stor
             Err(StorageError::Remains { objects: 1, identities: 0 })
         }
         Err(error) => Err(StorageError::call("removing the bucket", &error)),
+    }
+}
+
+/// Removes every version of every object whose key begins with `prefix`. Counts what it removes.
+pub(crate) async fn below(client: &Client, bucket: &str, prefix: &str) -> Result<u64, StorageError> {
+    let mut removed = 0;
+    let mut before = Vec::new();
+    loop {
+        let batch = versions(client, bucket, prefix).await?;
+        if batch.is_empty() {
+            return Ok(removed);
+        }
+        // What was said to be removed and is still there would be removed for ever.
+        if batch == before {
+            return Err(StorageError::Remains { objects: batch.len(), identities: 0 });
+        }
+        removed += delete(client, bucket, batch.clone()).await?;
+        before = batch;
     }
 }
 
@@ -84,9 +90,9 @@ async fn abort_uploads(client: &Client, bucket: &str) -> Result<(), StorageError
 }
 
 /// The first versions and delete markers that are listed.
-async fn versions(client: &Client, bucket: &str) -> Result<Vec<ObjectIdentifier>, StorageError> {
+async fn versions(client: &Client, bucket: &str, prefix: &str) -> Result<Vec<ObjectIdentifier>, StorageError> {
     const WHAT: &str = "listing versions";
-    let listed = client.list_object_versions().bucket(bucket).send().await;
+    let listed = client.list_object_versions().bucket(bucket).prefix(prefix).send().await;
     let listed = listed.map_err(|error| StorageError::call(WHAT, &error))?;
     let objects = listed.versions().iter().map(|version| (version.key(), version.version_id()));
     let markers = listed.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));

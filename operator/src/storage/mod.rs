@@ -1,8 +1,8 @@
 //! A tenant's bucket and its two identities at the object store.
 //!
 //! ```text
-//!  TenantStorage ─▶ S3Storage::ensure ─▶ bucket: versions · encryption · no public access · lifecycle
-//!                                        race: 30 writers, one winner, or the store is refused
+//!  TenantStorage ─▶ S3Storage::ensure ─▶ once: the race of 30 writers, one winner, or the store is refused
+//!                                        bucket: versions · encryption · no public access · lifecycle
 //!                                        identities: intake, lake-api, each with its prefixes alone
 //!                  ─▶ S3Storage::retire ─▶ identities gone, bucket stays
 //!                  ─▶ S3Storage::erase  ─▶ identities gone, every version of every object gone, bucket gone

@@ -13,7 +13,9 @@ use super::credentials::{Clients, clients};
 use super::error::StorageError;
 use super::policy::{intake_policy, workspace_policy};
 use super::settings::{Identities, StorageSettings};
-use super::{Access, Ensured, Erased, Guarantees, StorageProvider, TenantStorage, bucket, erase, identity, session};
+use super::{
+    Access, Ensured, Erased, Guarantees, StorageProvider, TenantStorage, bucket, erase, identity, race, session,
+};
 
 /// How long a tenant whose storage was found in order is left alone. Also how long a replaced
 /// access key still serves: pods have long taken the new one up by then.
@@ -27,7 +29,7 @@ pub struct S3Storage {
     person_index_bucket: String,
     clients: Clients,
     revisit: Duration,
-    /// Whether the bucket of the person index was made and set up.
+    /// Whether the bucket of the person index was made and set up, and the race won by one.
     shared: OnceCell<()>,
     /// When each tenant was found in order, and under which settings.
     visits: Mutex<BTreeMap<String, Visit>>,
@@ -83,11 +85,14 @@ impl S3Storage {
         format!("{}-{}-{}-{zone}", self.settings.bucket_prefix, tenant.tenant, tenant.tag)
     }
 
-    /// The bucket of the person index is the installation's, made once.
+    /// The bucket of the person index is the installation's, made once; the race is run in it,
+    /// and no tenant's storage is ready at a store that has not passed.
     async fn ensure_shared(&self) -> Result<(), StorageError> {
         let make = || async {
-            bucket::create(&self.clients.s3, &self.person_index_bucket, &self.region).await?;
-            bucket::configure_shared(&self.clients.s3, &self.person_index_bucket, &self.settings.encryption).await
+            let (s3, bucket) = (&self.clients.s3, &self.person_index_bucket);
+            bucket::create(s3, bucket, &self.region).await?;
+            bucket::configure_shared(s3, bucket, &self.settings.encryption).await?;
+            race::check(s3, bucket).await
         };
         self.shared.get_or_try_init(make).await.map(|&()| ())
     }
