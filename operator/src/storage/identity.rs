@@ -20,7 +20,12 @@ pub(crate) async fn ensure_user(client: &Client, user: &str, policy: &Value) -> 
         Err(error) => return Err(StorageError::call("making an identity", &error)),
     }
     let request = client.put_user_policy().user_name(user).policy_name(POLICY).policy_document(policy.to_string());
-    request.send().await.map(drop).map_err(|error| StorageError::call("giving an identity its rights", &error))
+    request.send().await.map_err(|error| StorageError::call("giving an identity its rights", &error))?;
+    // Rights that somebody else has added are taken away again.
+    for name in policies(client, user).await?.iter().filter(|name| *name != POLICY) {
+        delete_policy(client, user, name).await?;
+    }
+    Ok(())
 }
 
 /// The user's access key: the known one while the store knows it too, else a new one. Other
@@ -55,10 +60,8 @@ pub(crate) async fn remove_user(client: &Client, user: &str) -> Result<(), Stora
     for id in key_ids(client, user).await? {
         delete_key(client, user, &id).await?;
     }
-    match client.delete_user_policy().user_name(user).policy_name(POLICY).send().await {
-        Ok(_) => {}
-        Err(error) if is(&error, "NoSuchEntity") => {}
-        Err(error) => return Err(StorageError::call(WHAT, &error)),
+    for name in policies(client, user).await? {
+        delete_policy(client, user, &name).await?;
     }
     match client.delete_user().user_name(user).send().await {
         Ok(_) => Ok(()),
@@ -73,6 +76,32 @@ pub(crate) async fn exists(client: &Client, user: &str) -> Result<bool, StorageE
         Ok(_) => Ok(true),
         Err(error) if is(&error, "NoSuchEntity") => Ok(false),
         Err(error) => Err(StorageError::call("looking for an identity", &error)),
+    }
+}
+
+/// The names of a user's inline policies; none of a user that is gone.
+async fn policies(client: &Client, user: &str) -> Result<Vec<String>, StorageError> {
+    let mut names = Vec::new();
+    let mut marker: Option<String> = None;
+    loop {
+        let listed = match client.list_user_policies().user_name(user).set_marker(marker).send().await {
+            Ok(listed) => listed,
+            Err(error) if is(&error, "NoSuchEntity") => return Ok(names),
+            Err(error) => return Err(StorageError::call("listing an identity's rights", &error)),
+        };
+        names.extend(listed.policy_names().iter().cloned());
+        marker = listed.marker().map(str::to_owned).filter(|_| listed.is_truncated());
+        if marker.is_none() {
+            return Ok(names);
+        }
+    }
+}
+
+async fn delete_policy(client: &Client, user: &str, name: &str) -> Result<(), StorageError> {
+    match client.delete_user_policy().user_name(user).policy_name(name).send().await {
+        Ok(_) => Ok(()),
+        Err(error) if is(&error, "NoSuchEntity") => Ok(()),
+        Err(error) => Err(StorageError::call("taking an identity's rights", &error)),
     }
 }
 
