@@ -28,6 +28,8 @@ pub const ADMIN_PORT: u16 = 9090;
 pub const LAKE_API: &str = "lake-api";
 /// The name of the probes' `CronJob` and plan.
 pub const PROBE: &str = "isolation-probe";
+/// The policy that lets the gateway in; there only while the firewall is measured to hold.
+pub const GATEWAY_POLICY: &str = "allow-gateway-to-lake-api";
 
 /// The two namespaces of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -23,7 +23,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::installation::{ObjectStore, Peer};
-use crate::names::{ADMIN_PORT, API_PORT, ROLE_LABEL, Role, Zone, labels};
+use crate::names::{ADMIN_PORT, API_PORT, GATEWAY_POLICY, ROLE_LABEL, Role, Zone, labels};
 use crate::tenant_plan::{GatewayAccess, TenantPlan};
 
 /// The label that Kubernetes itself puts on every namespace; nobody can forge it.
@@ -40,7 +40,7 @@ pub(crate) fn network_policies(plan: &TenantPlan, zone: Zone) -> Vec<NetworkPoli
                 GatewayAccess::Withdrawn => &Peer::Nobody,
             };
             let ways = [
-                ("allow-gateway-to-lake-api", gateway, API_PORT),
+                (GATEWAY_POLICY, gateway, API_PORT),
                 ("allow-operator-to-lake-api", &installation.operator, ADMIN_PORT),
                 ("allow-monitoring-to-lake-api", &installation.monitoring, ADMIN_PORT),
             ];

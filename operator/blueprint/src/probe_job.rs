@@ -15,8 +15,13 @@ use crate::tenant_plan::{Running, TenantPlan};
 
 /// A measurement takes seconds; what has not ended by then cannot end.
 const DEADLINE_SECONDS: i64 = 60;
-/// Ended Jobs stay so long that the operator reads them even after a restart.
-const KEPT_SECONDS: i32 = 600;
+/// How much longer than the interval an ended Job stays: the next measurement takes its place.
+const KEPT_LONGER_SECONDS: u32 = 120;
+
+/// Seconds that an ended measurement stays to be read, by an operator that was away, too.
+pub(crate) fn kept_seconds(plan: &TenantPlan) -> u32 {
+    plan.installation.probe.interval_minutes.saturating_mul(60).saturating_add(KEPT_LONGER_SECONDS)
+}
 
 const fn role(zone: Zone) -> Role {
     match zone {
@@ -63,7 +68,7 @@ fn job_spec(plan: &TenantPlan, zone: Zone, digest: Sha256Digest) -> JobSpec {
         // A measurement that broke is an answer too; the next one comes by itself.
         backoff_limit: Some(0),
         active_deadline_seconds: Some(DEADLINE_SECONDS),
-        ttl_seconds_after_finished: Some(KEPT_SECONDS),
+        ttl_seconds_after_finished: i32::try_from(kept_seconds(plan)).ok(),
         template: pod.template(),
         ..JobSpec::default()
     }

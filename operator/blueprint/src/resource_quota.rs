@@ -8,7 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::compute::Resources;
 use crate::names::{Zone, labels};
+use crate::probe_job::kept_seconds;
 use crate::tenant_plan::TenantPlan;
+
+/// Jobs besides measurements: runs of extracts.
+const JOBS: u32 = 40;
 
 fn metadata(plan: &TenantPlan, zone: Zone) -> ObjectMeta {
     ObjectMeta {
@@ -23,11 +27,13 @@ fn metadata(plan: &TenantPlan, zone: Zone) -> ObjectMeta {
 /// way to open a port on a node or a load balancer.
 pub(crate) fn resource_quota(plan: &TenantPlan, zone: Zone) -> ResourceQuota {
     let resources = Resources::of(plan.compute, zone, &plan.installation.scratch);
+    // A firewall that does not hold is measured every ten seconds, and each measurement stays a while.
+    let jobs = JOBS + kept_seconds(plan) / 10;
     let hard = resources
         .quota()
         .into_iter()
         .chain([
-            ("count/jobs.batch", "40".to_owned()),
+            ("count/jobs.batch", jobs.to_string()),
             ("count/cronjobs.batch", "20".to_owned()),
             ("configmaps", "12".to_owned()),
             ("secrets", "10".to_owned()),
