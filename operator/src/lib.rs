@@ -12,6 +12,7 @@
 //! (`world`), and what it decides it reads from there and nowhere else: a restart loses nothing.
 
 pub mod admin;
+pub mod authority;
 pub mod cli;
 pub mod controllers;
 pub mod discover;

@@ -13,13 +13,16 @@ use kube::runtime::watcher::{self, Config, watcher};
 use kube::runtime::{Predicate as _, WatchStreamExt, predicates};
 use kube::{Api, Client, Resource};
 use oscar_crds::{DataPermit, Extract, Tenant};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
+use crate::authority;
 use crate::controllers::context::Context;
+use crate::controllers::disturbance::Disturbances;
 use crate::controllers::failure::Failures;
 use crate::controllers::{data_permit, extract, tenant};
 use crate::discover::discover;
@@ -28,7 +31,6 @@ use crate::keys::KeyStore;
 use crate::lease::{Leadership, Terms};
 use crate::metrics::Metrics;
 use crate::objects::Applier;
-use crate::pki::{Authority, bundle};
 use crate::ring::triers_of;
 use crate::settings::Settings;
 use crate::storage::{S3Storage, StorageProvider};
@@ -37,12 +39,6 @@ use crate::world::{TENANT_MANAGER, World};
 
 /// Reconciles asked for within so short a time become one.
 const DEBOUNCE: Duration = Duration::from_millis(50);
-/// How often the certificate authority is looked at.
-const AUTHORITY_ROUND: Duration = Duration::from_hours(1);
-/// Days before its end that an authority of our own is replaced.
-const AUTHORITY_RENEWAL_DAYS: i64 = 180;
-/// The `ConfigMap` that clients take the trusted authorities from.
-const BUNDLE: &str = "oscar-ca-bundle";
 
 /// Where the operator is and who it is.
 #[derive(Debug, Clone)]
@@ -129,6 +125,8 @@ pub async fn run(
         permits: watched.permits.clone(),
         extracts: watched.extracts.clone(),
         failures: Failures::default(),
+        disturbances: Disturbances::default(),
+        trusted: Mutex::default(),
         trigger: triggers,
         settings,
         client,
@@ -255,7 +253,7 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
     );
     tasks.spawn(extract_controller.for_each(|_| std::future::ready(())));
     tasks.spawn(keep_issuers_fresh(Arc::clone(&context), stop.clone()));
-    tasks.spawn(keep_authority_fresh(context, stop));
+    tasks.spawn(async move { authority::keep_fresh(&context, &stop).await });
     while tasks.join_next().await.is_some() {}
 }
 
@@ -298,47 +296,6 @@ async fn keep_issuers_fresh(context: Arc<Context>, stop: CancellationToken) {
         }
     })
     .await;
-}
-
-/// Replaces an authority of our own in time, and publishes what clients are to trust.
-async fn keep_authority_fresh(context: Arc<Context>, stop: CancellationToken) {
-    loop {
-        if let Err(error) = authority_round(&context).await {
-            tracing::warn!(error = format!("{error:#}"), "the certificate authority could not be looked after");
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(AUTHORITY_ROUND) => {}
-        }
-    }
-}
-
-async fn authority_round(context: &Context) -> anyhow::Result<()> {
-    use k8s_openapi::api::core::v1::ConfigMap;
-    use k8s_openapi::jiff::Timestamp;
-    use kube::api::{Patch, PatchParams};
-
-    let now = Timestamp::now();
-    let found = context.keys.authority(|| Authority::generate(now).ok()).await?;
-    let (mut authority, ours) = found.context("there is no certificate authority")?;
-    let days_left = (authority.ends()?.unix_timestamp() - now.as_second()) / 86_400;
-    if ours && days_left < AUTHORITY_RENEWAL_DAYS {
-        authority = Authority::generate(now)?;
-        context.keys.replace_authority(&authority).await?;
-        for guard in context.tenants.state() {
-            context.trigger.tenant(guard.meta().name.as_deref().unwrap_or_default());
-        }
-    }
-    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &context.namespace);
-    let before = api.get_opt(BUNDLE).await?.and_then(|found| found.data?.remove("ca.crt")).unwrap_or_default();
-    let trusted = bundle(&authority, &before, now);
-    if trusted != before {
-        let body = serde_json::json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": BUNDLE}, "data": {"ca.crt": trusted},
-        });
-        api.patch(BUNDLE, &PatchParams::apply("oscar-operator/authority").force(), &Patch::Apply(&body)).await?;
-    }
-    Ok(())
 }
 
 async fn stop_signal() -> std::io::Result<()> {

@@ -8,6 +8,10 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
 use oscar_blueprint::names::{EXTRACT_LABEL, MOUNTED_ANNOTATION, ROLE_LABEL};
 
+/// What keeps a pod whose containers cannot be made.
+const NO_NETWORK: &str = "its node has not given it a network and volumes; does the network plugin run there? \
+                          `kubectl describe pod` has the node's words";
+
 /// How a Deployment stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeploymentSight {
@@ -125,11 +129,18 @@ fn trouble(pod: &Pod, containers: &[ContainerStatus]) -> Option<String> {
     {
         return Some(format!("{reason}: {}", status.message.clone().unwrap_or_default()));
     }
+    // The node says in events only why a pod has no network or no volume.
+    let has_no_network = status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|condition| condition.type_ == "PodReadyToStartContainers" && condition.status == "False");
     containers.iter().find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.clone().unwrap_or_default();
         Some(match &waiting.message {
             Some(message) => format!("{reason}: {message}"),
+            None if has_no_network => format!("{reason}: {NO_NETWORK}"),
             None => reason,
         })
     })

@@ -11,7 +11,9 @@ use kube::runtime::reflector::Store;
 use oscar_blueprint::Installation;
 use oscar_crds::{DataPermit, Extract, Tenant};
 use oscar_permit::TenantName;
+use parking_lot::Mutex;
 
+use super::disturbance::Disturbances;
 use super::failure::Failures;
 use crate::jwks::JwksCache;
 use crate::keys::{KeyStore, SpokeKeys};
@@ -61,6 +63,10 @@ pub struct Context {
     pub trigger: Trigger,
     /// Failures in a row.
     pub failures: Failures,
+    /// Firewalls that were open for a while.
+    pub disturbances: Disturbances,
+    /// The authority (PEM) that clients were told to trust.
+    pub trusted: Mutex<Option<String>>,
     /// Looks at lake-apis.
     pub http: reqwest::Client,
 }

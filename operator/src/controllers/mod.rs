@@ -10,6 +10,7 @@
 
 pub mod context;
 pub mod data_permit;
+pub mod disturbance;
 pub mod extract;
 pub mod failure;
 pub mod tenant;

@@ -88,7 +88,7 @@ pub enum Written {
         /// Requests that this took.
         requests: usize,
     },
-    /// It was applied, and what somebody else had added is gone.
+    /// It was applied, and what somebody else had added or taken away is as it was.
     Repaired {
         /// Requests that this took.
         requests: usize,
@@ -97,8 +97,8 @@ pub enum Written {
     },
 }
 
-/// Kind, namespace and name of an object that is not watched.
-type Unwatched = (String, String, String);
+/// Kind, namespace and name of an object.
+type Place = (String, String, String);
 
 /// Applies objects under one field manager.
 #[derive(Clone)]
@@ -107,14 +107,16 @@ pub struct Applier {
     manager: &'static str,
     mirrors: Arc<HashMap<Kind, Arc<Mirror<Seen>>>>,
     /// Kinds that are not watched: what was applied, and when.
-    unwatched: Arc<Mutex<HashMap<Unwatched, (String, Instant)>>>,
+    unwatched: Arc<Mutex<HashMap<Place, (String, Instant)>>>,
+    /// Kinds that are watched: which fields were ours when this process last applied the object.
+    applied: Arc<Mutex<HashMap<Place, u64>>>,
 }
 
 impl Applier {
     /// An applier that knows from `mirrors` what is there.
     #[must_use]
     pub fn new(client: Client, manager: &'static str, mirrors: Arc<HashMap<Kind, Arc<Mirror<Seen>>>>) -> Self {
-        Self { client, manager, mirrors, unwatched: Arc::default() }
+        Self { client, manager, mirrors, unwatched: Arc::default(), applied: Arc::default() }
     }
 
     /// The API of an object's kind and namespace.
@@ -145,8 +147,15 @@ impl Applier {
         let (answer, requests) = self.patch(object, &digest).await?;
         let foreign = foreign_fields(answer.metadata.managed_fields.as_deref().unwrap_or_default(), self.manager);
         if foreign.is_empty() {
+            let after = Seen::of(&answer.metadata, self.manager);
+            let hands = seen.as_ref().and_then(|seen| self.hands_before(object, seen));
             self.remember(object, &answer, digest);
-            return Ok(Written::Applied { requests });
+            return Ok(match hands {
+                // What a former process applied was said once more, and nothing had to change.
+                None if seen.as_ref() == Some(&after) => Written::Nothing,
+                None => Written::Applied { requests },
+                Some(hands) => Written::Repaired { requests, hands },
+            });
         }
         let hands = foreign.iter().map(|(who, _)| who.as_str()).collect::<Vec<_>>().join(", ");
         let more = self.repair(object, &digest, &foreign, &hands).await?;
@@ -186,8 +195,9 @@ impl Applier {
         self.mirrors.get(&kind).map(|mirror| mirror.in_namespace(namespace)).unwrap_or_default()
     }
 
-    /// Forgets what is not watched, below a namespace that is gone.
+    /// Forgets what was applied below a namespace that is gone.
     pub fn forget(&self, namespace: &str) {
+        self.applied.lock().retain(|(_, known, _), _| known != namespace);
         self.unwatched.lock().retain(|(_, known, _), _| known != namespace);
     }
 
@@ -206,9 +216,22 @@ impl Applier {
         }
     }
 
+    /// Who had laid hands on an object whose fields are all ours again.
+    fn hands_before(&self, object: &Object, seen: &Seen) -> Option<String> {
+        let taken_away = self.applied.lock().get(&place(object)).is_some_and(|own| *own != seen.own);
+        if !seen.hands.is_empty() {
+            Some(seen.hands.join(", "))
+        } else if taken_away && !seen.deleting {
+            Some("who took something away and is not recorded".to_owned())
+        } else {
+            None
+        }
+    }
+
     fn is_right(&self, object: &Object, seen: Option<&Seen>, digest: &str) -> bool {
         if self.mirrors.contains_key(&object.kind) {
-            return seen.is_some_and(|seen| seen.is(digest));
+            let applied = self.applied.lock().get(&place(object)).copied();
+            return seen.is_some_and(|seen| seen.is(digest) && applied == Some(seen.own));
         }
         let unwatched = self.unwatched.lock();
         unwatched.get(&place(object)).is_some_and(|(known, at)| known == digest && at.elapsed() < UNWATCHED)
@@ -217,8 +240,9 @@ impl Applier {
     fn remember(&self, object: &Object, answer: &DynamicObject, digest: String) {
         match self.mirrors.get(&object.kind) {
             Some(mirror) => {
-                let place = (object.namespace.clone().unwrap_or_default(), object.name.clone());
-                mirror.insert(place, Seen::of(&answer.metadata, self.manager));
+                let seen = Seen::of(&answer.metadata, self.manager);
+                self.applied.lock().insert(place(object), seen.own);
+                mirror.insert((object.namespace.clone().unwrap_or_default(), object.name.clone()), seen);
             }
             None => {
                 self.unwatched.lock().insert(place(object), (digest, Instant::now()));
@@ -269,7 +293,7 @@ impl Applier {
     }
 }
 
-fn place(object: &Object) -> Unwatched {
+fn place(object: &Object) -> Place {
     let namespace = object.namespace.clone().unwrap_or_default();
     (object.kind.kind.to_owned(), namespace, object.name.clone())
 }

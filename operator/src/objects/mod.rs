@@ -14,7 +14,7 @@ mod apply;
 mod ownership;
 mod seen;
 
-use oscar_blueprint::Object;
+use oscar_blueprint::{Kind, Object};
 
 pub use apply::{Applier, ApplyError, Written};
 pub use ownership::foreign_fields;
@@ -29,8 +29,29 @@ pub struct Prepared;
 pub struct Applied {
     /// Requests that wrote something.
     pub writes: usize,
-    /// Objects on which somebody else had laid hands, in words.
-    pub repaired: Vec<String>,
+    /// Objects that were not as they should be.
+    pub changes: Vec<Change>,
+}
+
+/// An object that was not as it should be, and is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace, for what has one.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Who had laid hands on it; `None` when it was missing or out of date.
+    pub hands: Option<String>,
+}
+
+impl Change {
+    /// The change of `object`.
+    #[must_use]
+    pub fn of(object: &Object, hands: Option<String>) -> Self {
+        Self { kind: object.kind, namespace: object.namespace.clone(), name: object.name.clone(), hands }
+    }
 }
 
 /// A tenant's objects in one of the two states.
@@ -54,16 +75,15 @@ impl Objects<Prepared> {
     /// # Errors
     /// See [`ApplyError`]; what was applied before stays and is found by the next run.
     pub async fn apply(self, applier: &Applier) -> Result<Objects<Applied>, ApplyError> {
-        let mut state = Applied { writes: 0, repaired: Vec::new() };
+        let mut state = Applied { writes: 0, changes: Vec::new() };
         for object in &self.list {
-            match applier.apply(object).await? {
-                Written::Nothing => {}
-                Written::Applied { requests } => state.writes += requests,
-                Written::Repaired { requests, hands } => {
-                    state.writes += requests;
-                    state.repaired.push(format!("{object} ({hands})"));
-                }
-            }
+            let (requests, hands) = match applier.apply(object).await? {
+                Written::Nothing => continue,
+                Written::Applied { requests } => (requests, None),
+                Written::Repaired { requests, hands } => (requests, Some(hands)),
+            };
+            state.writes += requests;
+            state.changes.push(Change::of(object, hands));
         }
         Ok(Objects { list: self.list, state })
     }

@@ -1,5 +1,7 @@
 //! Who owns which fields, from what server-side apply records.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value};
 
@@ -21,6 +23,19 @@ pub fn foreign_fields(entries: &[ManagedFieldsEntry], manager: &str) -> Vec<(Str
             Some((who, fields))
         })
         .collect()
+}
+
+/// A hash of the fields that we own. The API server takes a field out of our set when somebody
+/// else removes it, and gives it to nobody.
+#[must_use]
+pub(super) fn own_fields(entries: &[ManagedFieldsEntry], manager: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    entries
+        .iter()
+        .filter(|entry| entry.manager.as_deref() == Some(manager) && entry.operation.as_deref() == Some("Apply"))
+        .filter_map(|entry| entry.fields_v1.as_ref())
+        .for_each(|fields| fields.0.to_string().hash(&mut hasher));
+    hasher.finish()
 }
 
 /// The set without what is harmless and without markers; `None` when nothing is left.

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::ownership::foreign_fields;
+use super::ownership::{foreign_fields, own_fields};
 
 /// Annotation: SHA-256 of what was applied.
 pub const DIGEST_ANNOTATION: &str = "host.oscar-project.com/digest";
@@ -16,6 +16,8 @@ pub struct Seen {
     pub digest: Option<String>,
     /// Managers besides us that own something of it.
     pub hands: Vec<String>,
+    /// Which fields are ours, as a hash: a field that somebody takes away leaves no other owner.
+    pub own: u64,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// The UID of the controller that owns it.
@@ -35,6 +37,7 @@ impl Seen {
             uid: metadata.uid.clone().unwrap_or_default(),
             digest: metadata.annotations.as_ref().and_then(|all| all.get(DIGEST_ANNOTATION)).cloned(),
             hands: foreign_fields(entries, manager).into_iter().map(|(who, _)| who).collect(),
+            own: own_fields(entries, manager),
             deleting: metadata.deletion_timestamp.is_some(),
             owner: owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone()),
             ours: label("app.kubernetes.io/managed-by").is_some_and(|by| by == oscar_blueprint::names::MANAGED_BY),

@@ -7,13 +7,13 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use oscar_blueprint::names::{LAKE_API, MOUNTED_ANNOTATION, Zone};
+use oscar_blueprint::names::{GATEWAY_POLICY, LAKE_API, MOUNTED_ANNOTATION, Zone};
 use oscar_blueprint::{Kind, Object, TenantObjects, TenantPlan, probe_job};
 use oscar_permit::Sha256Digest;
 use serde_json::json;
 
 use crate::controllers::context::Context;
-use crate::objects::{Applied, ApplyError, Objects, Prepared};
+use crate::objects::{Applied, ApplyError, Change, Objects, Prepared};
 use crate::sight::PodSight;
 use crate::world::TENANT_MANAGER;
 
@@ -27,13 +27,38 @@ pub(crate) async fn apply(
     objects: &TenantObjects,
 ) -> Result<Objects<Applied>, ApplyError> {
     let mut applied = Objects::<Prepared>::prepared(objects.objects.clone()).apply(&context.applier).await?;
-    applied.state.writes += prune(context, plan, &objects.objects).await?;
+    let removed = prune(context, plan, &objects.objects).await?;
+    applied.state.writes += removed.len();
+    applied.state.changes.extend(removed);
     Ok(applied)
+}
+
+/// Takes a tenant off the gateway at once, whatever else is to be done or fails; returns the
+/// requests that wrote.
+///
+/// # Errors
+/// See [`ApplyError`].
+pub(crate) async fn withdraw_gateway(context: &Context, plan: &TenantPlan) -> Result<usize, ApplyError> {
+    let (kind, namespace) = (Kind::of::<NetworkPolicy>(), Zone::Workspace.namespace(&plan.name));
+    let open = context.applier.in_namespace(kind, &namespace).get(GATEWAY_POLICY).is_some_and(|seen| !seen.deleting);
+    if open {
+        context.applier.remove(kind, &namespace, GATEWAY_POLICY).await?;
+    }
+    Ok(usize::from(open))
+}
+
+/// Whether a change says that the firewall was open for a while: somebody has laid hands on a
+/// policy, or one was missing of a firewall that had `held`. The gateway's own policy comes
+/// and goes by our own hand.
+#[must_use]
+pub(crate) fn opened_the_firewall(change: &Change, held: bool) -> bool {
+    let Change { kind, namespace: _, name, hands } = change;
+    *kind == Kind::of::<NetworkPolicy>() && (hands.is_some() || (held && name != GATEWAY_POLICY))
 }
 
 /// Removes whatever of the kinds that we apply is in a tenant's namespaces and not wanted.
 /// The namespaces are ours alone, so it does not matter who made it.
-async fn prune(context: &Context, plan: &TenantPlan, wanted: &[Object]) -> Result<usize, ApplyError> {
+async fn prune(context: &Context, plan: &TenantPlan, wanted: &[Object]) -> Result<Vec<Change>, ApplyError> {
     let kinds = [
         Kind::of::<NetworkPolicy>(),
         Kind::of::<CronJob>(),
@@ -46,7 +71,7 @@ async fn prune(context: &Context, plan: &TenantPlan, wanted: &[Object]) -> Resul
         .iter()
         .filter_map(|object| Some((object.kind, object.namespace.as_deref()?, object.name.as_str())))
         .collect();
-    let mut removed = 0;
+    let mut removed = Vec::new();
     for zone in Zone::ALL {
         let namespace = zone.namespace(&plan.name);
         for kind in kinds {
@@ -61,7 +86,8 @@ async fn prune(context: &Context, plan: &TenantPlan, wanted: &[Object]) -> Resul
                         "removed: it is not of the blueprint"
                     );
                     context.applier.remove(kind, &namespace, &name).await?;
-                    removed += 1;
+                    let hands = (!seen.ours).then(|| "somebody else".to_owned());
+                    removed.push(Change { kind, namespace: Some(namespace.clone()), name, hands });
                 }
             }
         }

@@ -54,6 +54,7 @@ pub(super) async fn take_down(context: &Context, tenant: &Tenant) -> Result<Acti
     }
     for zone in Zone::ALL {
         context.applier.forget(&zone.namespace(&name));
+        context.disturbances.forget(&zone.namespace(&name));
     }
     context.metrics.forget(name.as_str());
     let others = tenant.finalizers().iter().map(String::as_str).filter(|finalizer| *finalizer != FINALIZER);

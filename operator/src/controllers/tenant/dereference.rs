@@ -16,10 +16,11 @@ use oscar_permit::TenantName;
 
 use super::isolation::{Measurement, Pending};
 use super::lake_api::LakeApiReport;
+use crate::authority;
 use crate::controllers::context::{Context, tag_of};
 use crate::jwks::Keys;
 use crate::keys::{KeysError, TenantKeys};
-use crate::pki::{Authority, PkiError};
+use crate::pki::PkiError;
 use crate::ring::tried_by;
 use crate::sight::{DeploymentSight, PodSight};
 use crate::storage::{Ensured, StorageError, TenantStorage};
@@ -62,6 +63,8 @@ pub(crate) struct Found {
     pub(crate) measurements: Vec<Measurement>,
     /// Probes that have not ended.
     pub(crate) pending_probes: Vec<Pending>,
+    /// When its firewall was last found to be other than it should be.
+    pub(crate) disturbed: BTreeMap<Zone, Timestamp>,
     /// Its Deployment.
     pub(crate) deployment: Option<DeploymentSight>,
     /// Its lake-api's pods.
@@ -91,6 +94,7 @@ pub(crate) async fn dereference(context: &Context, tenant: &Tenant) -> Result<Fo
         foreign_policies: foreign_policies(context, &name),
         measurements,
         pending_probes,
+        disturbed: disturbed(context, &name),
         deployment: context.world.deployments.get(&Zone::Workspace.namespace(&name), LAKE_API),
         lake_api: LakeApiReport::fetch(&context.http, &pods).await,
         pods,
@@ -145,11 +149,8 @@ async fn secrets(
 async fn certificate(context: &Context, name: &TenantName, keys: &mut TenantKeys) -> Result<(), PkiError> {
     let now = Timestamp::now();
     let settings = &context.settings.certificates;
-    let unavailable = |error: KeysError| PkiError::Form("the Secret oscar-ca", error.to_string());
-    let found = context.keys.authority(|| Authority::generate(now).ok()).await.map_err(unavailable)?;
-    let Some((authority, _)) = found else {
-        return Err(PkiError::Form("the Secret oscar-ca", "it could not be made".to_owned()));
-    };
+    let unavailable = |error: anyhow::Error| PkiError::Form("the Secret oscar-ca", format!("{error:#}"));
+    let authority = authority::current(context).await.map_err(unavailable)?;
     let mut names = vec![format!("{LAKE_API}.{}.svc", Zone::Workspace.namespace(name))];
     names.extend(settings.domain.as_ref().map(|domain| format!("{name}.{domain}")));
     let serves = keys
@@ -218,6 +219,11 @@ fn foreign_policies(context: &Context, name: &TenantName) -> Vec<(Zone, String)>
         .collect()
 }
 
+fn disturbed(context: &Context, name: &TenantName) -> BTreeMap<Zone, Timestamp> {
+    let last = |zone: Zone| Some((zone, context.disturbances.last(&zone.namespace(name))?));
+    Zone::ALL.into_iter().filter_map(last).collect()
+}
+
 fn probes(context: &Context, name: &TenantName) -> (Vec<Measurement>, Vec<Pending>) {
     let (mut measurements, mut pending) = (Vec::new(), Vec::new());
     for zone in Zone::ALL {
@@ -230,10 +236,10 @@ fn probes(context: &Context, name: &TenantName) -> (Vec<Measurement>, Vec<Pendin
                 continue;
             }
             match (&pod.ended, pod.made) {
-                (Some(ended), _) => {
+                (Some(ended), begun) => {
                     let report = serde_json::from_str(&ended.words)
                         .map_err(|_| format!("the probe ended with code {} and no report", ended.code));
-                    measurements.push(Measurement { zone, at: ended.at, report });
+                    measurements.push(Measurement { zone, begun: begun.unwrap_or(ended.at), at: ended.at, report });
                 }
                 (None, Some(since)) if !pod.deleting => {
                     pending.push(Pending { zone, since, trouble: pod.trouble.clone() });

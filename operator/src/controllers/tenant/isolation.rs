@@ -7,9 +7,11 @@
 //! | could not be made | Unknown, why | withdrawn |
 //! | none, but the same firewall was measured before and held | as before, or Unknown after a change of the spec | stays open |
 //! | none, or too old | Unknown | withdrawn |
+//! | none since a policy was last found changed | Unknown | withdrawn |
 //!
-//! A policy that somebody else has put into a tenant's namespace counts as an open path until
-//! it is gone and a later measurement held. Both zones must hold.
+//! A policy that somebody else has put into a tenant's namespace counts as an open path. It is
+//! removed, and one that somebody has changed is repaired; from then on only measurements that
+//! have begun later count. Both zones must hold.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +34,8 @@ const PROBE_TIME: SignedDuration = SignedDuration::from_secs(75);
 pub(crate) struct Measurement {
     /// Where.
     pub(crate) zone: Zone,
+    /// When its pod was made.
+    pub(crate) begun: Timestamp,
     /// When it ended.
     pub(crate) at: Timestamp,
     /// What it says; `Err` when the probe ended without a report.
@@ -60,6 +64,8 @@ pub(crate) struct Situation {
     pub(crate) pending: Vec<Pending>,
     /// Policies that are not ours, by namespace and name.
     pub(crate) foreign: Vec<String>,
+    /// When a policy of a zone was last repaired.
+    pub(crate) disturbed: BTreeMap<Zone, Timestamp>,
     /// How often the firewall is measured.
     pub(crate) interval: SignedDuration,
     /// Now.
@@ -87,6 +93,8 @@ enum Standing {
     HeldBefore(Timestamp),
     Breached(Timestamp, Vec<String>),
     Unmeasurable(String),
+    /// Somebody had changed it; it is repaired and not measured since.
+    Disturbed(Timestamp),
     Unmeasured,
 }
 
@@ -108,8 +116,14 @@ pub(crate) fn judge(situation: &Situation) -> Verdict {
 fn standing(situation: &Situation, zone: Zone) -> Standing {
     let Some((plan, firewall)) = situation.wanted.get(&zone) else { return Standing::Unmeasured };
     let oldest = situation.now - situation.interval * 3 - SignedDuration::from_mins(1);
-    let mut measurements: Vec<&Measurement> =
-        situation.measurements.iter().filter(|found| found.zone == zone && found.at >= oldest).collect();
+    let disturbed = situation.disturbed.get(&zone).copied();
+    // A pod's own time has no fractions of a second.
+    let counts_from = disturbed.map_or(Timestamp::MIN, to_the_second);
+    let mut measurements: Vec<&Measurement> = situation
+        .measurements
+        .iter()
+        .filter(|found| found.zone == zone && found.at >= oldest && found.begun >= counts_from)
+        .collect();
     measurements.sort_by_key(|found| std::cmp::Reverse(found.at));
     for found in measurements {
         match &found.report {
@@ -131,9 +145,10 @@ fn standing(situation: &Situation, zone: Zone) -> Standing {
     let stuck = situation.pending.iter().find(|pending| {
         pending.zone == zone && pending.trouble.is_some() && situation.now.duration_since(pending.since) > AFTER_BREACH
     });
-    match stuck.and_then(|pending| pending.trouble.clone()) {
-        Some(trouble) => Standing::Unmeasurable(format!("the probe does not start: {trouble}")),
-        None => Standing::Unmeasured,
+    match (stuck.and_then(|pending| pending.trouble.clone()), disturbed) {
+        (Some(trouble), _) => Standing::Unmeasurable(format!("the probe does not start: {trouble}")),
+        (None, Some(at)) => Standing::Disturbed(at),
+        (None, None) => Standing::Unmeasured,
     }
 }
 
@@ -148,14 +163,19 @@ fn wants_measurement(situation: &Situation, zone: Zone, standing: &Standing) -> 
     match standing {
         Standing::Held(_) => false,
         Standing::HeldBefore(_) | Standing::Unmeasured => !running,
-        Standing::Breached(..) | Standing::Unmeasurable(_) => !running && rested,
+        // Whoever changes a policy again and again does not get a probe each time.
+        Standing::Breached(..) | Standing::Unmeasurable(_) | Standing::Disturbed(_) => !running && rested,
     }
 }
 
 fn breaches(situation: &Situation, standings: &BTreeMap<Zone, Standing>) -> Vec<String> {
     let measured = standings.iter().flat_map(|(zone, standing)| match standing {
         Standing::Breached(_, open) => open.iter().map(|path| format!("{}: {path}", zone.as_str())).collect(),
-        Standing::Held(_) | Standing::HeldBefore(_) | Standing::Unmeasurable(_) | Standing::Unmeasured => Vec::new(),
+        Standing::Held(_)
+        | Standing::HeldBefore(_)
+        | Standing::Unmeasurable(_)
+        | Standing::Disturbed(_)
+        | Standing::Unmeasured => Vec::new(),
     });
     let foreign = situation.foreign.iter().map(|policy| format!("policy {policy} is not ours"));
     measured.chain(foreign).collect()
@@ -171,6 +191,18 @@ fn verdict(standings: &BTreeMap<Zone, Standing>, breaches: &[String]) -> (Findin
             let message = format!("Taken off the gateway. The {} cannot be measured: {why}", zone.as_str());
             return (Finding::unknown(ISOLATED, "NotMeasurable", message), GatewayAccess::Withdrawn);
         }
+    }
+    let disturbed = standings.iter().find_map(|(zone, standing)| match standing {
+        Standing::Disturbed(at) => Some((zone, to_the_second(*at))),
+        _ => None,
+    });
+    if let Some((zone, at)) = disturbed {
+        let message = format!(
+            "Taken off the gateway. Somebody else had changed a policy of the {}; it was repaired at {at} and is \
+             measured anew.",
+            zone.as_str()
+        );
+        return (Finding::unknown(ISOLATED, "Disturbed", message), GatewayAccess::Withdrawn);
     }
     if standings.values().any(|standing| *standing == Standing::Unmeasured) {
         let finding = Finding::unknown(ISOLATED, NOT_MEASURED, "The firewall is being measured.");
@@ -189,7 +221,7 @@ fn verdict(standings: &BTreeMap<Zone, Standing>, breaches: &[String]) -> (Findin
 fn summary(situation: &Situation, standings: &BTreeMap<Zone, Standing>, breaches: Vec<String>) -> Option<Isolation> {
     let at = standings.values().filter_map(|standing| match standing {
         Standing::Held(at) | Standing::HeldBefore(at) | Standing::Breached(at, _) => Some(*at),
-        Standing::Unmeasurable(_) | Standing::Unmeasured => None,
+        Standing::Unmeasurable(_) | Standing::Disturbed(_) | Standing::Unmeasured => None,
     });
     let plan = situation.wanted.get(&Zone::Workspace).map(|(plan, _)| plan.to_string())?;
     Some(Isolation {
@@ -199,6 +231,10 @@ fn summary(situation: &Situation, standings: &BTreeMap<Zone, Standing>, breaches
         held: breaches.is_empty() && standings.values().all(|standing| matches!(standing, Standing::Held(_))),
         breaches,
     })
+}
+
+fn to_the_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn to_the_minute(at: Timestamp) -> Timestamp {
@@ -228,7 +264,7 @@ mod tests {
     }
 
     fn held(zone: Zone, second: i64) -> Measurement {
-        Measurement { zone, at: at(second), report: Ok(report("plan")) }
+        Measurement { zone, begun: at(second - 5), at: at(second), report: Ok(report("plan")) }
     }
 
     fn both(second: i64) -> Vec<Measurement> {
@@ -242,6 +278,7 @@ mod tests {
             measurements,
             pending: Vec::new(),
             foreign: Vec::new(),
+            disturbed: BTreeMap::new(),
             interval: SignedDuration::from_mins(1),
             now: at(100),
         }
@@ -278,6 +315,22 @@ mod tests {
         assert_eq!(short(&verdict), (Some(false), "Breached", GatewayAccess::Withdrawn));
         assert!(verdict.finding.message.contains("intake: resolver 10.96.0.10:53"));
         assert_eq!(verdict.measure, Vec::new(), "ten seconds of rest first");
+    }
+
+    #[test]
+    fn only_what_was_measured_after_a_repair_counts() {
+        let mut disturbed = situation(both(90));
+        disturbed.disturbed.insert(Zone::Intake, at(88));
+        let verdict = judge(&disturbed);
+        assert_eq!(short(&verdict), (None, "Disturbed", GatewayAccess::Withdrawn));
+        assert!(verdict.finding.message.contains("of the intake"), "{}", verdict.finding.message);
+        assert_eq!(verdict.measure, [Zone::Intake], "at once, the last measurement is ten seconds old");
+        disturbed.measurements.push(held(Zone::Intake, 94));
+        assert_eq!(short(&judge(&disturbed)), (Some(true), "Measured", GatewayAccess::Open));
+        disturbed.disturbed.insert(Zone::Intake, at(95));
+        let again = judge(&disturbed);
+        assert_eq!(short(&again), (None, "Disturbed", GatewayAccess::Withdrawn));
+        assert_eq!(again.measure, Vec::new(), "not a probe for each change");
     }
 
     #[test]
@@ -337,7 +390,12 @@ mod tests {
         assert_eq!(short(&verdict), (None, "NotMeasurable", GatewayAccess::Withdrawn));
         assert!(verdict.finding.message.contains("ContainerCreating"));
         let mut silent = situation(both(80));
-        silent.measurements.push(Measurement { zone: Zone::Intake, at: at(99), report: Err("no report".to_owned()) });
+        silent.measurements.push(Measurement {
+            zone: Zone::Intake,
+            begun: at(99 - 5),
+            at: at(99),
+            report: Err("no report".to_owned()),
+        });
         assert_eq!(short(&judge(&silent)), (None, "NotMeasurable", GatewayAccess::Withdrawn));
     }
 
@@ -354,10 +412,15 @@ mod tests {
         let mut older = situation(both(80));
         let mut report = report("older plan");
         report.unclear.push("bucket of tenant gone".to_owned());
-        older.measurements.push(Measurement { zone: Zone::Intake, at: at(95), report: Ok(report.clone()) });
+        older.measurements.push(Measurement {
+            zone: Zone::Intake,
+            begun: at(95 - 5),
+            at: at(95),
+            report: Ok(report.clone()),
+        });
         assert_eq!(short(&judge(&older)), (Some(true), "Measured", GatewayAccess::Open));
         report.open.push("resolver".to_owned());
-        older.measurements.push(Measurement { zone: Zone::Intake, at: at(96), report: Ok(report) });
+        older.measurements.push(Measurement { zone: Zone::Intake, begun: at(96 - 5), at: at(96), report: Ok(report) });
         assert_eq!(short(&judge(&older)), (Some(false), "Breached", GatewayAccess::Withdrawn));
     }
 

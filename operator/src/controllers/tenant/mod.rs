@@ -32,7 +32,7 @@ use self::update_status::Outcome;
 use self::validate::Validated;
 use super::context::Context;
 use crate::jwks::Keys;
-use crate::objects::ApplyError;
+use crate::objects::{ApplyError, Change};
 use crate::storage::StorageError;
 use crate::world::TENANT_MANAGER;
 
@@ -49,6 +49,8 @@ pub const FINALIZER: &str = "host.oscar-project.com/tenant";
 const REVISIT: Duration = Duration::from_secs(30);
 /// When one that is on its way is looked at again.
 const SOON: Duration = Duration::from_secs(2);
+/// When one whose firewall was open until a moment ago is looked at again.
+const AT_ONCE: Duration = Duration::from_millis(10);
 
 /// Why a reconcile failed.
 #[derive(Debug, thiserror::Error)]
@@ -164,12 +166,35 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
         Running::Suspended => GatewayAccess::Withdrawn,
     };
     let objects = tenant_objects(&validated.plan)?;
-    let applied = apply::apply(context, &validated.plan, &objects).await?;
-    let mut writes = applied.state.writes;
-    for repaired in &applied.state.repaired {
-        context.metrics.repaired();
-        let note = format!("{repaired} had been changed by somebody else and is as it was");
-        context.tell(&tenant.object_ref(&()), EventType::Warning, "DriftRepaired", &note).await;
+    let mut writes = match validated.plan.gateway {
+        GatewayAccess::Open => 0,
+        // Closing comes before everything that could fail.
+        GatewayAccess::Withdrawn => apply::withdraw_gateway(context, &validated.plan).await?,
+    };
+    let applied = match apply::apply(context, &validated.plan, &objects).await {
+        Ok(applied) => applied,
+        Err(error) => {
+            if matches!(error, ApplyError::Contested { .. }) {
+                disturb(context, Zone::ALL.map(|zone| zone.namespace(&found.name)));
+                apply::withdraw_gateway(context, &validated.plan).await?;
+            }
+            return Err(error.into());
+        }
+    };
+    writes += applied.state.writes;
+    tell_of_repairs(context, tenant, &applied.state.changes).await;
+    let held = verdict.finding.holds == Some(true);
+    let opened: Vec<String> = applied
+        .state
+        .changes
+        .iter()
+        .filter(|change| apply::opened_the_firewall(change, held))
+        .filter_map(|change| change.namespace.clone())
+        .collect();
+    if !opened.is_empty() {
+        context.metrics.wrote(CONTROLLER, writes);
+        disturb(context, opened);
+        return Ok(Action::requeue(AT_ONCE));
     }
     let taken_up = found.lake_api.as_ref().is_none_or(|report| report.permits == validated.permit_digests);
     writes += apply::refresh_volumes(context, &validated.plan, &found.pods, objects.mounted, !taken_up).await?;
@@ -183,6 +208,23 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
         .map_err(|error| TenantError::Status(Box::new(error)))?;
     let settled = update_status::is_at_rest(tenant, update_status::findings(tenant, &outcome).iter());
     Ok(Action::requeue(if settled { REVISIT } else { SOON }))
+}
+
+/// Notes that the firewalls of these namespaces were open until now.
+fn disturb(context: &Context, namespaces: impl IntoIterator<Item = String>) {
+    for namespace in namespaces {
+        context.disturbances.note(&namespace, Timestamp::now());
+    }
+}
+
+async fn tell_of_repairs(context: &Context, tenant: &Tenant, changes: &[Change]) {
+    for change in changes {
+        let Change { kind, namespace, name, hands: Some(hands) } = change else { continue };
+        context.metrics.repaired();
+        let place = namespace.as_ref().map_or_else(String::new, |namespace| format!("{namespace}/"));
+        let note = format!("{} {place}{name} was not as it should be and is mended; changed by: {hands}", kind.kind);
+        context.tell(&tenant.object_ref(&()), EventType::Warning, "DriftRepaired", &note).await;
+    }
 }
 
 /// Judges the firewall by what was measured.
@@ -200,6 +242,7 @@ fn isolation(context: &Context, found: &Found, validated: &Validated) -> Result<
         measurements: found.measurements.clone(),
         pending: found.pending_probes.clone(),
         foreign: foreign.collect(),
+        disturbed: found.disturbed.clone(),
         interval: SignedDuration::from_mins(minutes),
         now: Timestamp::now(),
     }))

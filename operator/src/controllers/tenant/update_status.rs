@@ -39,7 +39,7 @@ pub(crate) struct Outcome<'o> {
 pub(crate) fn findings(tenant: &Tenant, outcome: &Outcome<'_>) -> Vec<Finding> {
     let Outcome { found, validated, verdict } = outcome;
     let mut findings =
-        vec![storage(found), permits(found, validated), workspace(tenant, found), verdict.finding.clone()];
+        vec![storage(found), permits(found, validated), workspace(tenant, found, validated), verdict.finding.clone()];
     let ready = ready(tenant, &findings);
     let stalled = stalled(found);
     // Both are abnormal when true, so that kstatus and `kubectl wait` read them right.
@@ -95,7 +95,7 @@ fn permits(found: &Found, validated: &Validated) -> Finding {
     }
 }
 
-fn workspace(tenant: &Tenant, found: &Found) -> Finding {
+fn workspace(tenant: &Tenant, found: &Found, validated: &Validated) -> Finding {
     if tenant.spec.suspend {
         return Finding::no(
             WORKSPACE_READY,
@@ -119,18 +119,28 @@ fn workspace(tenant: &Tenant, found: &Found) -> Finding {
     if let Some(fault) = &deployment.fault {
         return Finding::no(WORKSPACE_READY, reason_of(fault), fault.clone());
     }
-    if let Some(trouble) = found.pods.values().find_map(|pod| pod.trouble.as_ref())
-        && trouble != "ContainerCreating"
-        && trouble != "PodInitializing"
+    let trouble = found.pods.values().find_map(|pod| pod.trouble.as_ref());
+    let is_usual = |trouble: &str| trouble.starts_with("ContainerCreating") || trouble == "PodInitializing";
+    if let Some(trouble) = trouble
+        && !is_usual(trouble)
     {
-        return Finding::no(WORKSPACE_READY, reason_of(trouble), trouble.clone());
+        let mut said = trouble.clone();
+        // The scheduler does not name the class that it misses.
+        if let (true, Some(class)) =
+            (said.contains("PersistentVolumeClaim"), &validated.plan.installation.scratch.storage_class)
+        {
+            said =
+                format!("{said}; the scratch space wants StorageClass {class} (scratch.storageClass): does it exist?");
+        }
+        return Finding::no(WORKSPACE_READY, reason_of(trouble), said);
     }
     if let Some(why) = unreachable {
         return Finding::no(WORKSPACE_READY, "IssuerUnreachable", why);
     }
     let missing = found.lake_api.as_ref().map(|report| report.missing.join("; ")).unwrap_or_default();
     if missing.is_empty() {
-        Finding::no(WORKSPACE_READY, "Starting", "The lake-api is starting.")
+        let why = trouble.map_or_else(String::new, |trouble| format!(" Its pod waits: {trouble}."));
+        Finding::no(WORKSPACE_READY, "Starting", format!("The lake-api is starting.{why}"))
     } else {
         Finding::no(WORKSPACE_READY, "NotReady", format!("The lake-api lacks: {missing}"))
     }
@@ -140,8 +150,6 @@ fn workspace(tenant: &Tenant, found: &Found) -> Finding {
 fn reason_of(trouble: &str) -> &'static str {
     let known = [
         ("exceeded quota", "QuotaExceeded"),
-        ("StorageClass", "StorageClassMissing"),
-        ("storageclass", "StorageClassMissing"),
         ("PersistentVolumeClaim", "VolumeNotBound"),
         ("ImagePull", "ImageNotPullable"),
         ("ErrImage", "ImageNotPullable"),
