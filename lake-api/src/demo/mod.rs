@@ -29,7 +29,7 @@ mod verify;
 use crate::cli::arguments::DemoArguments;
 use crate::cli::exit::Exit;
 use crate::cli::{CliError, Output};
-use crate::signals::asked_to_stop;
+use crate::signals::StopSignal;
 
 use self::narrator::Narrator;
 use self::scenario::Scenario;
@@ -57,12 +57,10 @@ pub(crate) async fn run(arguments: &DemoArguments, output: &mut Output) -> Resul
 
 /// Ends `part` early when the person has had enough, so that what it made is tidied up.
 async fn unless_stopped<T>(part: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let stop = StopSignal::listen().map_err(CliError::file("the signal to stop"))?;
     tokio::select! {
         ended = part => ended,
-        signal = asked_to_stop() => {
-            signal.map_err(CliError::file("the signal to stop"))?;
-            Err(CliError::Failed("the demo was stopped".into()))
-        }
+        () = stop.received() => Err(CliError::Failed("the demo was stopped".into())),
     }
 }
 

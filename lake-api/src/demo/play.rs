@@ -21,8 +21,17 @@ pub(super) async fn play(
     scenario: &Scenario,
     narrator: &mut Narrator<'_>,
 ) -> Result<Vec<Published>, CliError> {
-    let mut published = first_releases(stage, scenario, narrator).await?;
+    // On generated registers every one of the first questions is asked, for each dataset its
+    // own; on a real delivery they are candidates for one. The table that needs nobody comes
+    // before those of the other datasets: where persons are in several groups of one table,
+    // the proof that no series of tables singles out few of them ends, and people look.
+    let alone = if stage.generated.is_some() { 1 } else { scenario.first.len() };
+    let (first, others) = scenario.first.split_at(alone.min(scenario.first.len()));
+    let mut published = first_releases(stage, first, narrator).await?;
     automatic(stage, scenario, &mut published, narrator).await?;
+    if !others.is_empty() {
+        published.extend(first_releases(stage, others, narrator).await?);
+    }
     suppressed(stage, scenario, &mut published, narrator).await?;
     differencing(stage, scenario, &published, narrator).await?;
     rows(stage, &scenario.rows, narrator).await?;
@@ -32,12 +41,12 @@ pub(super) async fn play(
 /// Act 1: whatever a newcomer asks first, people look at.
 async fn first_releases(
     stage: &Stage,
-    scenario: &Scenario,
+    questions: &[Question],
     narrator: &mut Narrator<'_>,
 ) -> Result<Vec<Published>, CliError> {
     let mut published = Vec::new();
     let every_one = stage.generated.is_some();
-    for question in scenario.first.iter().take(MOST_TRIES) {
+    for question in questions.iter().take(MOST_TRIES) {
         narrator.step(&format!("{}'s first question of its kind: \"{}\"", stage.names.analyst, question.title))?;
         narrator.statement(&question.sql)?;
         let release = ask(&stage.cast.analyst, question).await?;
@@ -64,7 +73,7 @@ async fn first_releases(
         }
     }
     let reviewed = published.iter().any(|table| !table.release.review_reasons.is_empty());
-    if published.is_empty() || !reviewed || (every_one && published.len() < scenario.first.len()) {
+    if published.is_empty() || !reviewed || (every_one && published.len() < questions.len()) {
         return Err(CliError::Failed("a first release should have been reviewed and released, and was not".into()));
     }
     Ok(published)

@@ -19,7 +19,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{ApiClient, CliError};
 use crate::config::{ServeConfig, WorkerSettings};
 use crate::server::{Running, Server};
-use crate::signals::asked_to_stop;
+use crate::signals::StopSignal;
 
 /// The tenant that the demo plays.
 pub(super) const TENANT: &str = "demo";
@@ -103,6 +103,7 @@ impl Stage {
 
     /// Serves until the person has had enough.
     pub(super) async fn keep_serving(&self, narrator: &mut Narrator<'_>) -> Result<(), CliError> {
+        let stop = StopSignal::listen().map_err(CliError::file("the signal to stop"))?;
         let url = format!("http://{}", self.server.address());
         narrator.say("")?;
         narrator.say("Still serving; stop with Ctrl-C. Try it yourself:")?;
@@ -120,7 +121,8 @@ impl Stage {
             self.names.steward, self.names.controller, self.names.auditor
         ))?;
         narrator.say(&format!("   export OSCAR_TOKEN={}", log_in(issuer, self.names.analyst).await?))?;
-        asked_to_stop().await.map_err(CliError::file("the signal to stop"))
+        stop.received().await;
+        Ok(())
     }
 
     /// Stops the service and keeps or removes the directory.

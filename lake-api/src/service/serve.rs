@@ -10,7 +10,7 @@ use oscar_permit::TenantName;
 
 use crate::config::{DevIssuerSettings, ServeConfig};
 use crate::server::Server;
-use crate::signals::asked_to_stop;
+use crate::signals::StopSignal;
 
 /// What to serve.
 #[derive(Debug, Args)]
@@ -47,8 +47,9 @@ pub(super) struct Serve {
 /// Serves until told to stop.
 pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let config = serve.settings()?;
+    let stop = StopSignal::listen().context("cannot wait for the signal to stop")?;
     let running = Server::start(config).await.context("the service does not start")?;
-    asked_to_stop().await.context("cannot wait for the signal to stop")?;
+    stop.received().await;
     tracing::info!("stopping");
     running.shutdown().await;
     Ok(())

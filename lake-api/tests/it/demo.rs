@@ -1,7 +1,8 @@
 //! The whole path as a stranger walks it: `oscar demo`, in a process of its own.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -96,4 +97,42 @@ fn a_folder_without_a_package_is_explained() {
     let output = demo(&["--data", folder.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("datapackage.json"));
+}
+
+#[test]
+fn with_serve_the_demo_keeps_serving_until_it_is_asked_to_stop_and_tidies_up() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_oscar"))
+        .args(["demo", "--persons", "5000", "--serve"])
+        .env("NO_COLOR", "1")
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut told = Vec::new();
+    let mut address = None;
+    for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        let docs = line.split_whitespace().find(|word| word.starts_with("http://") && word.contains("/docs"));
+        if let Some(docs) = docs {
+            address = Some(docs.to_owned());
+            // It serves while the story's reader looks around.
+            let page = page_at(docs);
+            assert!(page.contains("swagger-ui"), "{docs}: {page}");
+            let kill = format!("kill -TERM {}", child.id());
+            let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+            assert!(sent.success());
+        }
+        told.push(line);
+    }
+    let ended = child.wait().unwrap();
+    assert!(address.is_some(), "no address was told: {told:#?}");
+    assert!(ended.success(), "{ended}: {told:#?}");
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "something was left behind");
+}
+
+fn page_at(address: &str) -> String {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async { reqwest::get(address).await.unwrap().text().await.unwrap() })
 }

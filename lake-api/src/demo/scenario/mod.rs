@@ -32,8 +32,8 @@ pub(crate) struct Question {
 
 /// The questions of a story.
 pub(crate) struct Scenario {
-    /// For the first release, which two stewards review. Every one of these is asked, so
-    /// that each dataset has had its first release.
+    /// For the first release, which two stewards review. Of generated registers every one of
+    /// these is asked, so that each dataset has had its first release.
     pub(crate) first: Vec<Question>,
     /// For the release that nobody needs to look at: the first that serves is taken.
     pub(crate) automatic: Vec<Question>,
