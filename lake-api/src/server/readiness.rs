@@ -21,6 +21,7 @@ pub(crate) struct Readiness {
     verifier: TokenVerifier,
     journal: Journal,
     store: Mutex<Option<Result<(), String>>>,
+    answers: Mutex<Result<(), String>>,
 }
 
 /// The answer of `/ready`.
@@ -39,7 +40,14 @@ pub(crate) struct Report {
 
 impl Readiness {
     pub(crate) const fn new(permits: Arc<PermitBook>, verifier: TokenVerifier, journal: Journal) -> Self {
-        Self { permits, verifier, journal, store: Mutex::new(None) }
+        Self { permits, verifier, journal, store: Mutex::new(None), answers: Mutex::new(Ok(())) }
+    }
+
+    /// Looks whether the store still answers and the journal is still sound, by asking for what
+    /// was recorded last. Without either nothing is accepted and nothing can be released.
+    pub(crate) async fn look_again(&self) {
+        let answer = self.journal.refresh().await;
+        *self.answers.lock() = answer.map(drop).map_err(|error| error.to_string());
     }
 
     /// Notes the answer of the store check: put-if-absent under many writers.
@@ -53,6 +61,9 @@ impl Readiness {
             Some(Ok(())) => {}
             Some(Err(why)) => missing.push(format!("the object store: {why}")),
             None => missing.push("the object store: the check of put-if-absent has not ended yet".to_owned()),
+        }
+        if let Err(why) = &*self.answers.lock() {
+            missing.push(format!("the object store: {why}"));
         }
         for issuer in self.verifier.issuers_without_keys() {
             missing.push(format!("the keys of token issuer {issuer}"));

@@ -113,6 +113,9 @@ const ADMIN_CONNECTIONS: usize = 64;
 /// How long to wait before the surroundings that failed a check are checked again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// How often what was there at the start is looked at while the service runs.
+const WATCH: Duration = Duration::from_secs(5);
+
 impl Server {
     /// Starts the service and returns once it listens.
     ///
@@ -264,7 +267,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, bound))
 }
 
-/// Checks what `/ready` reports, beside the start.
+/// Checks what `/ready` reports, beside the start and as long as the service runs.
 async fn check_surroundings(readiness: Arc<Readiness>, verifier: TokenVerifier, storage: Storage) {
     loop {
         let answer = storage.check_put_if_absent().await;
@@ -277,6 +280,10 @@ async fn check_surroundings(readiness: Arc<Readiness>, verifier: TokenVerifier, 
     }
     while !verifier.warm_up().await.is_empty() {
         tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    loop {
+        tokio::time::sleep(WATCH).await;
+        readiness.look_again().await;
     }
 }
 

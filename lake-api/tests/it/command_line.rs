@@ -211,6 +211,24 @@ fn completions_exist_for_every_shell() {
 }
 
 #[test]
+fn a_shell_completes_commands_and_options_with_the_script() {
+    if Command::new("bash").arg("--version").output().is_err() {
+        oscar_peers::skipped("no bash, which would complete");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("oscar.bash");
+    std::fs::write(&script, stdout(&oscar(&["completion", "bash"]))).unwrap();
+    let ask = r#"source "$0"; complete -p oscar | grep -q -- '-F' || exit 1
+        for line in 'oscar rel' 'oscar release w' 'oscar release list --lim'; do
+            COMP_WORDS=($line); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()
+            _oscar oscar "${COMP_WORDS[$COMP_CWORD]}" "${COMP_WORDS[$((COMP_CWORD - 1))]}"; echo "${COMPREPLY[@]}"
+        done"#;
+    let output = Command::new("bash").args(["-c", ask]).arg(&script).output().unwrap();
+    assert_eq!(stdout(&output), "release\nwithdraw\n--limit\n", "{}", stderr(&output));
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let mut child = command(&["completion", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Closing the only reading end before anything is read is what `| true` does.

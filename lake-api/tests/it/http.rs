@@ -1,6 +1,7 @@
 //! Bad requests, limits and headers.
 
 use oscar_lake_api::api::problem::Problem;
+use oscar_lake_api::api::release::ReleaseState;
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -60,6 +61,46 @@ async fn malformed_requests_get_their_own_clear_answer() {
     assert_eq!(problem(latin.send().await.unwrap()).await.1, "body-encoding");
     let packed = world.request("anna", Method::POST, "/v1/releases").header(header::CONTENT_ENCODING, "gzip");
     assert_eq!(problem(packed.json(&request("SELECT 1")).send().await.unwrap()).await.1, "content-encoding");
+    world.running.shutdown().await;
+}
+
+/// Each of these ends the process of an engine that plans it as it stands.
+fn without_measure() -> Vec<String> {
+    let select = |expression: &str| format!("SELECT sum({expression}) AS n FROM clinic.visit");
+    let link = |n: usize| format!(", c{n} AS (SELECT a.year FROM c{0} AS a JOIN c{0} AS b ON a.year = b.year)", n - 1);
+    let doubling = (1..40).map(link).collect::<String>();
+    vec![
+        select(&vec!["year"; 20_000].join(" + ")),
+        select(&vec!["year"; 5_000].join("+")),
+        select(&vec!["year"; 1_000].join("+")),
+        select(&format!("{}year{}", "(".repeat(50), ")".repeat(50))),
+        select(&format!("{}year", "- ".repeat(1_500))),
+        select(&format!("{}1{}", "CASE WHEN year=1 THEN ".repeat(60), " END".repeat(60))),
+        format!("SELECT count(*) AS n FROM clinic.visit WHERE {} year = 1", "NOT ".repeat(1_500)),
+        format!("SELECT count(*) AS n FROM {}clinic.visit{}", "(SELECT * FROM ".repeat(50), ")".repeat(50)),
+        format!("WITH c0 AS (SELECT year FROM clinic.visit){doubling} SELECT count(*) AS n FROM c39"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_without_measure_is_refused_and_the_service_lives_on() {
+    let world = World::start().await;
+    for sql in without_measure() {
+        let checked = world.post("anna", "/v1/queries/check", &json!({"sql": sql})).await;
+        let submitted = world.post("anna", "/v1/releases", &request(&sql)).await;
+        let head = &sql[..60];
+        if checked.status() == StatusCode::OK {
+            let answer: Value = checked.json().await.unwrap();
+            assert_eq!(answer["verdict"], "refused", "{head}: {answer}");
+            let release: Value = submitted.json().await.unwrap();
+            let release = world.settled("anna", release["id"].as_str().unwrap()).await;
+            assert_eq!(release.state, ReleaseState::Refused, "{head}");
+        } else {
+            assert_eq!(problem(checked).await, (StatusCode::UNPROCESSABLE_ENTITY, "text".to_owned()), "{head}");
+            assert_eq!(problem(submitted).await, (StatusCode::UNPROCESSABLE_ENTITY, "text".to_owned()), "{head}");
+        }
+    }
+    assert_eq!(world.get("anna", "/v1/permit").await.status(), StatusCode::OK);
     world.running.shutdown().await;
 }
 

@@ -16,7 +16,7 @@ use oscar_lake_api::config::ServeConfig;
 use reqwest::StatusCode;
 use tempfile::TempDir;
 
-use crate::world::{BY_REGION, World, permit_of_world, request};
+use crate::world::{BY_REGION, World, request};
 
 /// The service as a process of its own, so that it can be killed.
 struct Process {
@@ -65,7 +65,7 @@ impl Process {
 }
 
 /// Waits for a condition; a minute is an error.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..30_000 {
         if holds().await {
             return;
@@ -94,7 +94,7 @@ async fn stopped_world() -> (TempDir, ServeConfig, String) {
 }
 
 /// Whether a file whose name begins like this lies in the folder of the release.
-fn written(root: &Path, release: &str, name: &str) -> bool {
+pub(crate) fn written(root: &Path, release: &str, name: &str) -> bool {
     fn search(folder: &Path, name: &str) -> bool {
         std::fs::read_dir(folder)
             .into_iter()
@@ -140,20 +140,20 @@ async fn a_kill_at_any_step_of_a_release_loses_nothing_and_releases_nothing_twic
 }
 
 /// Puts a plain file where the store has a folder, and takes it away again.
-struct Outage {
+pub(crate) struct Outage {
     folder: PathBuf,
     aside: PathBuf,
 }
 
 impl Outage {
-    fn begin(folder: PathBuf) -> Self {
+    pub(crate) fn begin(folder: PathBuf) -> Self {
         let aside = folder.with_extension("aside");
         std::fs::rename(&folder, &aside).unwrap();
         std::fs::write(&folder, "").unwrap();
         Self { folder, aside }
     }
 
-    fn end(self) {
+    pub(crate) fn end(self) {
         std::fs::remove_file(&self.folder).unwrap();
         std::fs::rename(&self.aside, &self.folder).unwrap();
     }
@@ -193,24 +193,19 @@ async fn without_a_journal_nothing_is_accepted_and_afterwards_everything_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permit_that_ends_while_a_release_is_computed_ends_the_release() {
+async fn a_service_whose_storage_is_away_says_so_and_is_ready_again_when_it_is_back() {
     let world = World::start().await;
-    world.first_release().await;
-    let outage = Outage::begin(world.directory.path().join("tenant/release"));
-    let id = world.submit("anna", BY_REGION).await.id;
-    let mut permit = permit_of_world(&world, "acme", "P-1");
-    for person in permit["persons"].as_array_mut().unwrap() {
-        if person["subject"] == "anna" {
-            person["subject"] = "somebody-else".into();
-        }
-    }
-    world.write_permit("P-1", &permit);
-    outage.end();
-    until("the release is withdrawn", async || {
-        let seen: Release = world.get("auditor", &format!("/v1/releases/{id}")).await.json().await.unwrap();
-        seen.state == ReleaseState::Withdrawn && seen.reason.is_some()
+    let report = async || world.admin("/ready").await.json::<serde_json::Value>().await.unwrap();
+    until("it is ready", async || report().await["ready"] == true).await;
+    let outage = Outage::begin(world.directory.path().join("tenant/journal"));
+    until("it says what is missing", async || {
+        let missing = report().await["missing"].to_string();
+        assert!(world.admin("/health").await.status().is_success(), "it lives, and need not be started again");
+        missing.contains("object store")
     })
     .await;
-    assert!(!written(world.directory.path(), &id, "result"), "nothing was published");
+    assert_eq!(world.admin("/ready").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    outage.end();
+    until("it is ready again", async || world.admin("/ready").await.status().is_success()).await;
     world.running.shutdown().await;
 }

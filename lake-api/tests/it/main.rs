@@ -18,5 +18,6 @@ mod interrupted;
 mod login;
 mod offline_verification;
 mod openapi;
+mod permit_ends;
 mod releases;
 mod world;

@@ -210,33 +210,6 @@ async fn two_racing_releases_that_differ_by_three_persons_cannot_both_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_permit_ends_a_release_under_review_and_hides_a_published_one() {
-    let world = World::start().await;
-    let released = world.first_release().await;
-    let open = world.release("amir", BY_REGION).await;
-    assert_eq!(open.state, ReleaseState::InReview, "{open:?}");
-    let mut permit = permit_of_world(&world, "acme", "P-1");
-    let persons = permit["persons"].as_array_mut().unwrap();
-    persons.retain(|person| person["subject"] != "amir");
-    world.write_permit("P-1", &permit);
-    let mut state = ReleaseState::InReview;
-    for _ in 0..300 {
-        let seen: Release = world.get("steward", &format!("/v1/releases/{}", open.id)).await.json().await.unwrap();
-        state = seen.state;
-        if state == ReleaseState::Withdrawn {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    assert_eq!(state, ReleaseState::Withdrawn);
-    permit["validUntil"] = json!("2021-01-01T00:00:00Z");
-    world.write_permit("P-1", &permit);
-    let content = world.get("anna", &format!("/v1/releases/{}/content", released.id)).await;
-    assert_eq!(content.status(), StatusCode::NOT_FOUND, "an expired permit shows nothing, old results included");
-    world.running.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_release_that_a_stop_interrupts_is_taken_up_by_the_next_start() {
     let world = World::start().await;
     world.first_release().await;
