@@ -140,7 +140,9 @@ pub enum ReadError {
         row: u64,
     },
     /// Parquet that cannot be read.
-    #[error("file {file} is not a readable Parquet file")]
+    #[error(
+        "file {file} is not a readable Parquet file; check that it is whole, and pack its pages with snappy, zstd or nothing"
+    )]
     Parquet {
         /// Which file of the resource, from 1.
         file: usize,

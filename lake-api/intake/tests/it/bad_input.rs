@@ -1,11 +1,15 @@
 use std::fs;
 use std::io::Write;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use oscar_intake::{IntakeError, Refusal};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::spoke::{Spoke, cpr, person_fields, person_section, persons_csv, put_csv, put_persons, single, write};
+use crate::spoke::{
+    Spoke, cpr, parquet_of, person_fields, person_section, persons_csv, put_csv, put_persons, single, write,
+};
 
 /// The rule that refuses this file.
 async fn rule_of(name: &str, bytes: &[u8], change: impl Fn(&mut Value)) -> (&'static str, String) {
@@ -86,6 +90,64 @@ async fn a_json_line_with_an_unknown_name_or_without_a_column_anywhere() {
     assert_eq!(rule_of("a.ndjson", extra.as_bytes(), |_| ()).await.0, "column-extra");
     let missing = json!({"cpr": cpr(1), "age": 1}).to_string();
     assert_eq!(rule_of("a.ndjson", missing.as_bytes(), |_| ()).await.0, "column-missing");
+}
+
+/// A Parquet file of text columns with one row each.
+fn parquet_with(columns: &[(&str, &str)]) -> Vec<u8> {
+    let columns = columns.iter().map(|(name, cell)| (*name, Arc::new(StringArray::from(vec![*cell])) as ArrayRef));
+    parquet_of(&RecordBatch::try_from_iter(columns).unwrap(), |properties| properties)
+}
+
+#[rstest]
+#[case(&[("cpr", "0201609995"), ("note", "a")], "column-missing")]
+#[case(&[("cpr", "0201609995"), ("sex", "m"), ("note", "a"), ("extra", "b")], "column-extra")]
+#[case(&[("cpr", "0201609995"), ("sex", "m"), ("remark", "a")], "column-missing")]
+#[case(&[("cpr", "0201609995"), ("note", "a"), ("sex", "m")], "column-order")]
+#[case(&[("cpr", "0201609995"), ("sex", "m"), ("note", "see 050490-9995")], "person-number")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parquet_file_with_other_columns_or_a_person_number_in_a_comment(
+    #[case] columns: &[(&str, &str)],
+    #[case] rule: &str,
+) {
+    let sex = |package: &mut Value| {
+        package["resources"][0]["schema"]["fields"][1] = json!({"name": "sex", "type": "string"});
+    };
+    let (found, text) = rule_of("a.parquet", &parquet_with(columns), sex).await;
+    assert_eq!(found, rule);
+    assert!(!text.contains("remark") && !text.contains("0504"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parquet_file_that_is_cut_off_damaged_or_none() {
+    let whole = parquet_with(&[("cpr", "0201609995"), ("age", "1"), ("note", "a")]);
+    let cut_off = &whole[..whole.len() - 9];
+    for (what, bytes) in [("cut off", cut_off), ("none", &b"cpr,age,note\n"[..]), ("empty", &[][..])] {
+        assert_eq!(rule_of("a.parquet", bytes, |_| ()).await.0, "parquet", "{what}");
+    }
+    // A changed byte may do no harm; whatever it does, it ends in an answer about the file.
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(11) {
+        let spoke = Spoke::new();
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0xff;
+        let mut package = single("a.parquet", &damaged, &person_fields(), &person_section());
+        package["resources"][0]["schema"]["fields"][1] = json!({"name": "age", "type": "string"});
+        write(&spoke.package(), &package, &[("a.parquet", &damaged)]);
+        match spoke.deliver().await {
+            Ok(_) => {}
+            Err(IntakeError::Refused(_)) => refused += 1,
+            Err(other) => panic!("an unclear error after a change of byte {at}: {other:?}"),
+        }
+    }
+    assert!(refused > 10, "only {refused} changes were noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_number_in_a_json_line_of_free_text() {
+    let line = json!({"cpr": cpr(1), "age": 1, "note": "see 050490-9995"}).to_string();
+    let (rule, text) = rule_of("a.ndjson", line.as_bytes(), |_| ()).await;
+    assert_eq!(rule, "person-number");
+    assert!(text.contains("'note'") && !text.contains("0504"), "{text}");
 }
 
 #[rstest]

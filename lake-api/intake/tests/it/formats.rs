@@ -1,11 +1,12 @@
-use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray};
 use serde_json::{Value, json};
 
-use crate::spoke::{Spoke, cpr, hash, integers, person_fields, person_section, put_csv, single, texts, write};
+use crate::spoke::{
+    Spoke, cpr, hash, integers, parquet_of, person_fields, person_section, put_csv, single, texts, write,
+};
 
 /// Delivers one file and returns the notes and ages that were stored.
 async fn stored(name: &str, bytes: &[u8], change: impl Fn(&mut Value)) -> Vec<(Option<String>, Option<i64>)> {
@@ -73,6 +74,49 @@ async fn ndjson_with_names_in_any_order_nulls_and_absent_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ndjson_packed_as_gzip_and_as_zstd() {
+    let lines = format!(
+        "{}\n{}\n{}",
+        json!({"cpr": cpr(1), "age": 1, "note": "Læge, \"ny\"\nto linjer"}),
+        json!({"cpr": cpr(2), "age": 2}),
+        json!({"cpr": cpr(3), "note": "x"}),
+    );
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(lines.as_bytes()).unwrap();
+    assert_eq!(stored("a.ndjson.gz", &encoder.finish().unwrap(), |_| ()).await, expected());
+    let zstd = zstd::encode_all(lines.as_bytes(), 3).unwrap();
+    assert_eq!(stored("a.jsonl.zst", &zstd, |_| ()).await, expected());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parquet_is_read_however_its_pages_are_packed() {
+    use parquet::basic::{Compression, ZstdLevel};
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("note", Arc::new(StringArray::from(vec![Some("Læge, \"ny\"\nto linjer"), None, Some("x")]))),
+        ("cpr", Arc::new(StringArray::from(vec![cpr(1), cpr(2), cpr(3)]))),
+        ("age", Arc::new(Int32Array::from(vec![Some(1), Some(2), None]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(ZstdLevel::default())] {
+        for dictionary in [true, false] {
+            let bytes = parquet_of(&batch, |properties| {
+                properties.set_compression(compression).set_dictionary_enabled(dictionary)
+            });
+            let any_order = |resource: &mut Value| resource["schema"]["fieldsMatch"] = json!("equal");
+            assert_eq!(stored("a.parquet", &bytes, any_order).await, expected(), "{compression:?}");
+        }
+    }
+    // Packed once more from outside it could not be read from its end.
+    let bytes = parquet_of(&batch, |properties| properties);
+    let spoke = Spoke::new();
+    let packed = zstd::encode_all(bytes.as_slice(), 3).unwrap();
+    let package = single("a.parquet.zst", &packed, &person_fields(), &person_section());
+    write(&spoke.package(), &package, &[("a.parquet.zst", &packed)]);
+    let refusal = spoke.refusal().await;
+    assert!(refusal.rule() == "package" && refusal.to_string().contains("deliver it as it is"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn several_files_of_one_table_are_read_one_after_the_other() {
     let spoke = Spoke::new();
     let parts: Vec<String> = (0..3).map(|n| format!("cpr,age,note\n{},{n},a\n", cpr(n))).collect();
@@ -99,11 +143,8 @@ async fn parquet_columns_of_the_right_kind_are_widened() {
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let spoke = Spoke::new();
-    let path = spoke.package().join("a.parquet");
-    let mut writer = parquet::arrow::ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-    let bytes = std::fs::read(&path).unwrap();
+    let bytes = parquet_of(&batch, |properties| properties);
+    std::fs::write(spoke.package().join("a.parquet"), &bytes).unwrap();
     let mut fields = person_fields();
     fields
         .as_array_mut()

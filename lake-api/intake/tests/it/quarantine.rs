@@ -1,19 +1,33 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use oscar_permit::TableRef;
 use serde_json::{Value, json};
 
 use crate::scan::everything_below;
-use crate::spoke::{Spoke, cpr, integers, person_section, put_csv, resource, texts, write};
+use crate::spoke::{Spoke, cpr, integers, parquet_of, person_section, put_csv, resource, texts, write};
 
 /// Delivers rows, the bad ones among enough good ones, and returns (row, field, rule).
 async fn faults(spoke: &Spoke, fields: &Value, extra: &Value, rows: &[&str]) -> Vec<(i64, String, String)> {
     let header: Vec<&str> = fields.as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap()).collect();
     let csv = format!("{}\n{}\n", header.join(","), rows.join("\n"));
-    let mut package = crate::spoke::single("data.csv", csv.as_bytes(), fields, &person_section());
+    faults_of(spoke, fields, extra, "data.csv", csv.as_bytes()).await
+}
+
+/// The same for a file of any format.
+async fn faults_of(
+    spoke: &Spoke,
+    fields: &Value,
+    extra: &Value,
+    name: &str,
+    bytes: &[u8],
+) -> Vec<(i64, String, String)> {
+    let mut package = crate::spoke::single(name, bytes, fields, &person_section());
     package["oscar"]["quarantinePercent"] = json!(90);
     for (key, value) in extra.as_object().unwrap() {
         package["resources"][0]["schema"][key] = value.clone();
     }
-    write(&spoke.package(), &package, &[("data.csv", csv.as_bytes())]);
+    write(&spoke.package(), &package, &[(name, bytes)]);
     let report = spoke.deliver().await.unwrap();
     let table = &report.tables.values().next().unwrap();
     let Some(version) = table.quarantine_version else { return Vec::new() };
@@ -74,6 +88,34 @@ async fn every_broken_rule_is_named_with_its_row_and_field_and_without_the_value
     let stored = spoke.open().await.rows("person").await;
     assert_eq!(integers(&stored, "id"), [Some(1), Some(12)]);
     assert!(everything_below(&spoke.folder.join("tenant")).iter().all(|text| !text.contains("ZEBRA")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_row_of_json_lines_or_of_parquet_is_named_like_one_of_csv() {
+    let fields = json!([
+        {"name": "cpr", "type": "string", "constraints": {"required": true}},
+        {"name": "age", "type": "integer", "constraints": {"maximum": 130}},
+        {"name": "sex", "type": "string", "constraints": {"enum": ["M", "F"]}},
+    ]);
+    let people = [(cpr(1), 5, "M"), (cpr(2), 131, "M"), (cpr(3), 5, "ZEBRA"), ("3102609995".into(), 5, "F")];
+    let expected = [(2, "age", "range"), (3, "sex", "enum"), (4, "cpr", "person-key")];
+    let expected = expected.map(|(row, field, rule)| (row, field.to_owned(), rule.to_owned()));
+    let lines: String =
+        people.iter().map(|(cpr, age, sex)| json!({"cpr": cpr, "age": age, "sex": sex}).to_string() + "\n").collect();
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("cpr", Arc::new(people.iter().map(|(cpr, _, _)| Some(cpr.as_str())).collect::<StringArray>())),
+        ("age", Arc::new(people.iter().map(|(_, age, _)| Some(*age)).collect::<Int64Array>())),
+        ("sex", Arc::new(people.iter().map(|(_, _, sex)| Some(*sex)).collect::<StringArray>())),
+    ];
+    let parquet = parquet_of(&RecordBatch::try_from_iter(columns).unwrap(), |properties| properties);
+    for (name, bytes) in [("a.ndjson", lines.as_bytes()), ("a.parquet", parquet.as_slice())] {
+        let spoke = Spoke::new();
+        let mut found = faults_of(&spoke, &fields, &json!({}), name, bytes).await;
+        found.sort();
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(spoke.open().await.rows("person").await.num_rows(), 1, "{name}");
+        assert!(everything_below(&spoke.folder.join("tenant")).iter().all(|text| !text.contains("ZEBRA")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use oscar_intake::{DeliveryReport, Intake, IntakeError, Refusal, Silent};
 use oscar_journal::{Journal, JournalKey, JournalOptions};
 use oscar_lake::{FileKeys, Lake, Storage, StorageConfig};
 use oscar_permit::{DataPermit, Sha256Digest, TableRef};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use serde_json::{Value, json};
 
 /// A spoke with one tenant.
@@ -106,6 +107,19 @@ impl Open {
 pub(crate) fn parquet_batches(bytes: bytes::Bytes) -> Vec<RecordBatch> {
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
     reader.build().unwrap().map(Result::unwrap).collect()
+}
+
+/// A Parquet file of one batch.
+pub(crate) fn parquet_of(
+    batch: &RecordBatch,
+    set: impl FnOnce(WriterPropertiesBuilder) -> WriterPropertiesBuilder,
+) -> Vec<u8> {
+    let properties = set(WriterProperties::builder()).build();
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+    bytes
 }
 
 pub(crate) fn permit(id: &str) -> DataPermit {

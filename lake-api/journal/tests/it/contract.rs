@@ -9,14 +9,14 @@ use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, PutMode};
 use oscar_journal::{Actor, Event, Journal, VerifyOptions, VerifyReport, verify};
-use oscar_peers::{SeaweedFs, required_in_ci};
+use oscar_peers::{SeaweedFs, in_ci, required_in_ci};
 
 use crate::cast::{key, started};
 
-/// How long the many writers write; more than the default for a soak run.
+/// How long the many writers write: what is promised on CI, less where somebody waits for it.
 fn soak() -> Duration {
     let seconds = std::env::var("OSCAR_SOAK_SECONDS").ok().map(|text| text.parse().unwrap());
-    Duration::from_secs(seconds.unwrap_or(5))
+    Duration::from_secs(seconds.unwrap_or(if in_ci() { 60 } else { 5 }))
 }
 
 async fn thirty_racing_creates_have_one_winner(store: &Arc<dyn ObjectStore>) {
