@@ -1,10 +1,13 @@
 //! A small delivery with person numbers, made on the spot: hospital contacts of persons
 //! whose numbers are right by date, most of them wrong by the old modulus 11.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use arrow::util::display::array_value_to_string;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest as _, Sha256};
 
 /// The dataset's name.
@@ -25,21 +28,43 @@ impl Delivery {
     /// # Errors
     /// When the files cannot be written.
     pub fn write(persons: usize) -> anyhow::Result<Self> {
+        Self::write_visits(persons, 2)
+    }
+
+    /// The same with so many contacts each.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn write_visits(persons: usize, visits: usize) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let numbers: Vec<String> = (0..persons).map(person_number).collect();
         let mut csv = String::from("cpr;region;sex;kontaktdato\n");
         for (number, cpr) in numbers.iter().enumerate() {
             let region = if number < 4 { "1099" } else { region(number) };
             let sex = if number % 2 == 0 { "F" } else { "M" };
-            for visit in 0..2 {
+            for visit in 0..visits {
                 let day = 1 + (number * 7 + visit * 11) % 28;
-                writeln!(csv, "{cpr};{region};{sex};{}-{:02}-{day:02}", 2019 + visit, 1 + number % 12)?;
+                writeln!(csv, "{cpr};{region};{sex};{}-{:02}-{day:02}", 2019 + visit % 2, 1 + number % 12)?;
             }
         }
-        std::fs::write(folder.path().join("contact.csv"), &csv)?;
-        let descriptor = descriptor(&csv, persons * 2);
-        std::fs::write(folder.path().join("datapackage.json"), serde_json::to_vec_pretty(&descriptor)?)?;
-        Ok(Self { folder, numbers })
+        let delivery = Self { folder, numbers };
+        delivery.replace(&csv, persons * visits)?;
+        Ok(delivery)
+    }
+
+    /// Puts other text in the place of the file, and its digest into the package.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn replace(&self, csv: &str, rows: usize) -> anyhow::Result<()> {
+        std::fs::write(self.data_file(), csv)?;
+        Ok(std::fs::write(self.descriptor(), serde_json::to_vec_pretty(&descriptor(csv, rows))?)?)
+    }
+
+    /// The data file.
+    #[must_use]
+    pub fn data_file(&self) -> PathBuf {
+        self.folder.path().join("contact.csv")
     }
 
     /// The descriptor's path.
@@ -68,33 +93,68 @@ impl Delivery {
         &self.numbers
     }
 
-    /// The person numbers that stand, with or without a dash, in any file below `folder`.
+    /// Searches every file below `folder` for the person numbers, with or without a dash;
+    /// Parquet files are decoded.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn found_below(&self, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-        let mut found = Vec::new();
+    pub fn search(&self, folder: &Path) -> anyhow::Result<Searched> {
+        let numbers: HashSet<&[u8]> = self.numbers.iter().map(String::as_bytes).collect();
+        let mut searched = Searched::default();
         let mut folders = vec![folder.to_path_buf()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
                 let path = entry?.path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if self.holds_a_number(&std::fs::read(&path)?) {
-                    found.push(path);
+                    continue;
                 }
+                let mut found = holds_any(&std::fs::read(&path)?, &numbers);
+                if path.extension().is_some_and(|extension| extension == "parquet") {
+                    let cells = decoded(&path)?;
+                    searched.cells += cells.len();
+                    found |= cells.iter().any(|cell| holds_any(cell.as_bytes(), &numbers));
+                }
+                searched.found.extend(found.then_some(path));
             }
         }
-        Ok(found)
+        Ok(searched)
     }
+}
 
-    fn holds_a_number(&self, bytes: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(bytes);
-        self.numbers.iter().any(|number| {
-            let (date, rest) = number.split_at(6);
-            text.contains(number.as_str()) || text.contains(&format!("{date}-{rest}"))
-        })
+/// What a search has seen.
+#[derive(Debug, Default)]
+pub struct Searched {
+    /// The files with a person number in them.
+    pub found: Vec<PathBuf>,
+    /// Cells of Parquet files that were decoded.
+    pub cells: usize,
+}
+
+/// Every cell of a Parquet file as text; numbers also with the zero that they lose.
+fn decoded(path: &Path) -> anyhow::Result<Vec<String>> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path)?)?.build()?;
+    let mut cells = Vec::new();
+    for batch in reader {
+        for column in batch?.columns() {
+            for row in 0..column.len() {
+                let text = array_value_to_string(column, row)?;
+                cells.push(if column.data_type().is_integer() { format!("{text:0>10}") } else { text });
+            }
+        }
     }
+    Ok(cells)
+}
+
+/// Whether any ten digits in a row, with or without a dash after the sixth, are one of the numbers.
+fn holds_any(bytes: &[u8], numbers: &HashSet<&[u8]>) -> bool {
+    let digits = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_digit);
+    let plain = bytes.windows(10).any(|window| digits(window) && numbers.contains(window));
+    plain
+        || bytes.windows(11).any(|window| match window.split_at(6) {
+            (date, [b'-', rest @ ..]) => digits(date) && numbers.contains([date, rest].concat().as_slice()),
+            _ => false,
+        })
 }
 
 /// Born 1940 to 1999; serial numbers 0000 to 3999 stand for the 1900s.

@@ -2,13 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use oscar_peers::{OIDC_AUDIENCE, OidcProvider, SeaweedFs};
+use oscar_peers::{OIDC_AUDIENCE, OidcProvider, PeerError, SeaweedFs};
 
-use crate::{DATASET, Delivery, binary};
+use crate::{DATASET, Delivery, SmallDisk, binary};
 
 /// The permit of every installation here.
 pub const PERMIT: &str = "FSEID-00001234";
@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Installation {
     folder: tempfile::TempDir,
     environment: Vec<(&'static str, String)>,
+    disk: Option<SmallDisk>,
 }
 
 impl Installation {
@@ -33,15 +34,37 @@ impl Installation {
         Self::with_storage(folder, &storage, Vec::new(), provider)
     }
 
+    /// The same with the tenant's bytes on a disk of so many kilobytes.
+    ///
+    /// # Errors
+    /// Absent where no such disk can be had; broken when the folder cannot be written.
+    pub fn on_small_disk(provider: &OidcProvider, kilobytes: u64) -> Result<Self, PeerError> {
+        let broken = |error: anyhow::Error| PeerError::Broken(format!("no installation: {error:#}"));
+        let mut installation = Self::on_disk(provider).map_err(broken)?;
+        let tenant = installation.folder().join("tenant");
+        std::fs::create_dir_all(&tenant).map_err(|error| broken(error.into()))?;
+        installation.disk = Some(SmallDisk::at(&tenant, kilobytes)?);
+        Ok(installation)
+    }
+
     /// The same on an object store, in a bucket of its own.
     ///
     /// # Errors
     /// When the bucket cannot be made or the folder cannot be written.
     pub fn on_s3(store: &SeaweedFs, bucket: &str, provider: &OidcProvider) -> anyhow::Result<Self> {
+        Self::on_s3_at(&store.endpoint(), store, bucket, provider)
+    }
+
+    /// The same with the object store at another address than its own.
+    ///
+    /// # Errors
+    /// When the bucket cannot be made or the folder cannot be written.
+    pub fn on_s3_at(endpoint: &str, store: &SeaweedFs, bucket: &str, provider: &OidcProvider) -> anyhow::Result<Self> {
         store.create_bucket(bucket)?;
-        let storage = serde_json::json!({"kind": "s3", "endpoint": store.endpoint(), "region": "us-east-1",
+        let storage = serde_json::json!({"kind": "s3", "endpoint": endpoint, "region": "us-east-1",
             "bucket": bucket, "prefix": "acme", "allowHttp": true});
-        Self::with_storage(tempfile::tempdir()?, &storage, store.environment(), provider)
+        let environment = store.environment().into_iter().filter(|(name, _)| !name.contains("ENDPOINT"));
+        Self::with_storage(tempfile::tempdir()?, &storage, environment.collect(), provider)
     }
 
     fn with_storage(
@@ -61,7 +84,7 @@ impl Installation {
             "limits": {"requestsPerSecond": 100_000, "burst": 100_000},
         });
         std::fs::write(path.join("serve.yaml"), serde_json::to_vec_pretty(&config)?)?;
-        let installation = Self { folder, environment };
+        let installation = Self { folder, environment, disk: None };
         installation.write_permit(&permit(&issuer, "2099-01-01T00:00:00Z"))?;
         Ok(installation)
     }
@@ -96,8 +119,19 @@ impl Installation {
         Ok(serde_json::from_slice(&std::fs::read(self.permit_file())?)?)
     }
 
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(binary(program));
+    /// The small disk under the tenant's bytes, where there is one.
+    ///
+    /// # Errors
+    /// When the installation has none.
+    pub fn disk(&self) -> anyhow::Result<&SmallDisk> {
+        self.disk.as_ref().context("this installation has no disk of its own")
+    }
+
+    /// A program of ours as a user of this machine would start it.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let program = binary(program);
+        let mut command = self.disk.as_ref().map_or_else(|| Command::new(&program), |disk| disk.command(&program));
         command.envs(self.environment.iter().cloned()).current_dir(self.folder()).env("HOME", self.folder());
         command
     }
@@ -107,15 +141,16 @@ impl Installation {
     /// # Errors
     /// When the program does not start.
     pub fn intake(&self, delivery: &Delivery) -> anyhow::Result<Output> {
-        Ok(self
-            .command("lake-api")
-            .arg("intake")
-            .arg(delivery.descriptor())
-            .arg("--config")
-            .arg(self.folder().join("serve.yaml"))
-            .arg("--permit")
-            .arg(self.permit_file())
-            .output()?)
+        Ok(self.intake_command(delivery).output()?)
+    }
+
+    /// The command of [`Installation::intake`], not started yet.
+    #[must_use]
+    pub fn intake_command(&self, delivery: &Delivery) -> Command {
+        let mut command = self.command("lake-api");
+        command.arg("intake").arg(delivery.descriptor()).arg("--config").arg(self.folder().join("serve.yaml"));
+        command.arg("--permit").arg(self.permit_file());
+        command
     }
 
     /// Starts `lake-api serve` and waits until it is ready.
@@ -209,22 +244,46 @@ impl Served<'_> {
         Ok(())
     }
 
+    /// Asks the process to stop (SIGTERM), as a scheduler would, and waits until it has.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn stop(mut self) -> anyhow::Result<ExitStatus> {
+        let kill = format!("kill -TERM {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status()?;
+        ensure!(sent.success(), "the signal could not be sent");
+        Ok(self.child.wait()?)
+    }
+
     /// Logs `user` in by the device flow of `oscar login`; the person's own folder keeps the token.
     ///
     /// # Errors
     /// When the flow does not end with a token.
     pub fn log_in(&self, provider: &OidcProvider, user: &str) -> anyhow::Result<()> {
-        let mut login = self
-            .installation
-            .command("oscar")
-            .args(["login", "--device", "--issuer", &provider.issuer(), "--client-id", "oscar-cli"])
-            .args(["--server", &self.url])
-            .env("XDG_CONFIG_HOME", self.installation.folder().join(user))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let arguments = ["login", "--device", "--issuer", &provider.issuer(), "--client-id", provider.cli_client()];
+        let mut login = self.oscar_command(user, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let address = verification_address(&mut login)?;
         provider.sign_in(&address, user)?;
+        let output = login.wait_with_output()?;
+        ensure!(output.status.success(), "oscar login: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// Logs `user` in through a browser on this machine: authorisation code with PKCE, and the
+    /// redirect to the port that `oscar login` listens at.
+    ///
+    /// # Errors
+    /// When the flow does not end with a token.
+    pub fn log_in_with_browser(&self, provider: &OidcProvider, user: &str) -> anyhow::Result<()> {
+        let arguments = ["login", "--issuer", &provider.issuer(), "--client-id", provider.cli_client()];
+        let mut login = self.oscar_command(user, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let address = word_with(&mut login, "code_challenge=")?;
+        let back = provider.sign_in(&address, user)?;
+        let (host, path) = back
+            .strip_prefix("http://")
+            .and_then(|rest| Some(rest.split_at(rest.find('/')?)))
+            .with_context(|| format!("the provider redirects to {back}"))?;
+        get(host, path)?;
         let output = login.wait_with_output()?;
         ensure!(output.status.success(), "oscar login: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
@@ -245,13 +304,16 @@ impl Served<'_> {
     /// # Errors
     /// When the program does not start.
     pub fn oscar(&self, user: &str, arguments: &[&str]) -> anyhow::Result<Output> {
-        Ok(self
-            .installation
-            .command("oscar")
-            .args(arguments)
-            .args(["--server", &self.url])
-            .env("XDG_CONFIG_HOME", self.installation.folder().join(user))
-            .output()?)
+        Ok(self.oscar_command(user, arguments).output()?)
+    }
+
+    /// The command of [`Served::oscar`], not started yet.
+    #[must_use]
+    pub fn oscar_command(&self, user: &str, arguments: &[&str]) -> Command {
+        let mut command = self.installation.command("oscar");
+        command.args(arguments).args(["--server", &self.url]);
+        command.env("XDG_CONFIG_HOME", self.installation.folder().join(user)).env_remove("OSCAR_TOKEN");
+        command
     }
 
     /// Runs `oscar` with JSON output and reads it. A release that is refused (3) or still being
@@ -303,6 +365,11 @@ fn get(address: &str, path: &str) -> anyhow::Result<String> {
 
 /// The address that `oscar login --device` asks the person to open.
 pub(crate) fn verification_address(login: &mut Child) -> anyhow::Result<String> {
+    word_with(login, "user_code=")
+}
+
+/// The first word with `mark` in it that the program says.
+fn word_with(login: &mut Child, mark: &str) -> anyhow::Result<String> {
     let mut said = Vec::new();
     let stderr = login.stderr.as_mut().context("no standard error")?;
     let mut byte = [0u8; 1];
@@ -310,7 +377,7 @@ pub(crate) fn verification_address(login: &mut Child) -> anyhow::Result<String> 
         said.extend_from_slice(&byte);
         if byte.iter().all(u8::is_ascii_whitespace) {
             let text = String::from_utf8_lossy(&said);
-            if let Some(address) = text.split_whitespace().find(|word| word.contains("user_code=")) {
+            if let Some(address) = text.split_whitespace().find(|word| word.contains(mark)) {
                 return Ok(address.to_owned());
             }
         }

@@ -12,8 +12,12 @@ mod binaries;
 pub mod cluster;
 mod delivery;
 mod installation;
+mod link;
 pub mod readme;
+mod small_disk;
 
 pub use binaries::{binary, workspace_root};
-pub use delivery::{DATASET, Delivery};
+pub use delivery::{DATASET, Delivery, Searched};
 pub use installation::{Installation, PERMIT, Served};
+pub use link::Link;
+pub use small_disk::SmallDisk;

@@ -3,23 +3,31 @@
 //! `e2e/cluster/up` brings the cluster up, `hosts` the stand-ins of the internet and of the
 //! cloud's metadata service, `s3` the object store; an OpenID provider serves over TLS on the
 //! node's address. All of it stays for the next run; `e2e/cluster/down` takes it away.
+//!
+//! Where `OSCAR_E2E_VALUES` names a file of chart values (JSON), the cluster of `KUBECONFIG` is
+//! used instead; it must have no tenants. Besides, `OSCAR_E2E_HOST` is this machine's address as
+//! that cluster reaches it, `OSCAR_E2E_GATEWAY_IMAGE` an image with `/busybox` and `/oscar`, and
+//! `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` are the object store's administrator. Tests that
+//! break a node are skipped there.
+
+mod identity_provider;
+mod node;
+mod store;
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
-use oscar_peers::{OIDC_AUDIENCE, OidcProvider, OidcTls, PeerError};
+use anyhow::{Context as _, ensure};
+use oscar_peers::{OIDC_AUDIENCE, OidcProvider, PeerError};
 use serde_json::{Value, json};
 
+use self::node::{Node, image, script, stripped};
 use crate::installation::{access_token, verification_address};
 use crate::{binary, workspace_root};
 
-/// The node's address: the object store and the identity provider are there as well.
-const NODE: &str = "198.18.0.1";
 /// The namespace of the operator, of permits and of extracts.
 pub const HOME: &str = "oscar-host";
 /// How long the cluster may take for anything.
@@ -28,9 +36,7 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// The cluster, and OSCAR HOST on it.
 pub struct Cluster {
     folder: tempfile::TempDir,
-    path: String,
-    kubeconfig: PathBuf,
-    s3: (String, String),
+    node: Node,
     provider: OidcProvider,
 }
 
@@ -41,127 +47,147 @@ impl Cluster {
     /// Absent where no cluster can be had: not as root on Linux, without Go or Node, or where
     /// the node's parts do not come up. Broken when OSCAR HOST does not install on one that did.
     pub fn start() -> Result<Self, PeerError> {
-        for (program, why) in [
-            ("go", "builds Kubernetes and Cilium"),
-            ("python3", "loads images"),
-            ("openssl", "makes certificates"),
-            ("node", "runs the identity provider"),
-        ] {
-            if Command::new(program).arg(if program == "go" { "version" } else { "--help" }).output().is_err() {
+        for (program, why) in [("openssl", "makes certificates"), ("node", "runs the identity provider")] {
+            if Command::new(program).arg("--help").output().is_err() {
                 return Err(PeerError::Absent(format!("no {program}, which {why}")));
             }
         }
-        if !cfg!(target_os = "linux") || !is_root() {
-            return Err(PeerError::Absent("a cluster needs root on Linux".to_owned()));
-        }
-        let node = || -> anyhow::Result<String> {
-            let export = script("up", &[])?;
-            script("hosts", &[])?;
-            script("s3", &[])?;
-            Ok(export)
-        };
-        let export = node().map_err(|error| PeerError::Absent(format!("no cluster here: {error:#}")))?;
+        let folder = tempfile::tempdir().map_err(|error| PeerError::Broken(error.to_string()))?;
+        let node = Node::find(folder.path())?;
         // The identity provider may be absent by its own word.
-        Self::on_node(&export).map_err(|error| match error.downcast::<PeerError>() {
+        Self::on(node, folder).map_err(|error| match error.downcast::<PeerError>() {
             Ok(peer) => peer,
             Err(error) => PeerError::Broken(format!("{error:#}")),
         })
     }
 
-    fn on_node(export: &str) -> anyhow::Result<Self> {
-        let export = export.lines().rev().find(|line| line.starts_with("export ")).context("up says no settings")?;
-        let setting = |name: &str| {
-            let value = export.split_whitespace().find_map(|word| word.strip_prefix(&format!("{name}=")));
-            value.map(str::to_owned).with_context(|| format!("up does not say {name}"))
-        };
-        let inherited = std::env::var("PATH").unwrap_or_default();
-        let path = setting("PATH")?.replace("$PATH", &inherited);
-        let kubeconfig = PathBuf::from(setting("KUBECONFIG")?);
-        let admin = fs::read_to_string(kubeconfig.with_file_name("s3").join("admin.env"))?;
-        let credential = |name: &str| {
-            let value = admin.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
-            value.map(str::to_owned).with_context(|| format!("s3 does not say {name}"))
-        };
-        let s3 = (credential("AWS_ACCESS_KEY_ID")?, credential("AWS_SECRET_ACCESS_KEY")?);
-        let folder = tempfile::tempdir()?;
-        let provider = identity_provider(folder.path())?;
-        let cluster = Self { folder, path, kubeconfig, s3, provider };
+    fn on(node: Node, folder: tempfile::TempDir) -> anyhow::Result<Self> {
+        let provider = identity_provider::start(folder.path(), node.host)?;
+        let cluster = Self { folder, node, provider };
         cluster.install()?;
         Ok(cluster)
+    }
+
+    /// Whether the tests may break the cluster's node and store.
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        self.node.own
     }
 
     /// Installs the charts as the README says, on a cluster without tenants.
     fn install(&self) -> anyhow::Result<()> {
         if self.try_kubectl(&["get", "crd", "tenants.host.oscar-project.com"])?.status.success() {
-            self.try_kubectl(&["delete", "datapermits,extracts", "-n", HOME, "--all", "--timeout=60s"])?;
-            self.kubectl(&["delete", "tenants", "--all", "--timeout=180s"])?;
+            if !self.node.own {
+                let tenants = self.kubectl(&["get", "tenants", "-o", "name"])?;
+                ensure!(tenants.is_empty(), "the given cluster has tenants; the tests use only one without");
+            }
+            self.without_tenants()?;
         }
-        let lake_api = image("lake-api", &["--entrypoint", "/lake-api"], &[stripped(self.folder.path(), "lake-api")?])?;
-        let operator = image(
-            "operator",
-            &["--entrypoint", "/oscar-operator"],
-            &[stripped(self.folder.path(), "oscar-operator")?],
-        )?;
-        let gateway = image(
-            "gateway",
-            &["--entrypoint", "/busybox"],
-            &[PathBuf::from("/bin/busybox"), stripped(self.folder.path(), "oscar")?],
-        )?;
         self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}))?;
         self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateway"}}))?;
         self.apply(
             &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "object-store-admin", "namespace": HOME},
-            "stringData": {"AWS_ACCESS_KEY_ID": self.s3.0, "AWS_SECRET_ACCESS_KEY": self.s3.1}}),
+            "stringData": {"AWS_ACCESS_KEY_ID": self.node.administrator.0, "AWS_SECRET_ACCESS_KEY": self.node.administrator.1}}),
         )?;
         let port: u16 = self.issuer().rsplit(':').next().and_then(|port| port.parse().ok()).context("no port")?;
-        let values = json!({
-            "operator": {"image": operator, "replicas": 1, "caBundle": fs::read_to_string(self.authority())?,
-                "issuerNetworks": [{"cidr": format!("{NODE}/32"), "port": port}]},
-            "lakeApi": {"image": lake_api},
-            "gateway": {"namespace": "gateway", "labels": {"app": "gateway"}},
-            "objectStore": {"endpoint": format!("http://{NODE}:8333"), "addresses": [NODE], "port": 8333,
-                "adminSecret": "object-store-admin"},
-            // Here Cilium's agent is a process of the node, with a user of its own.
-            "admission": {"systemWriters": ["cilium ciliumendpoints.cilium.io"]},
-            "probe": {"outsideTcp": ["203.0.113.10:443"], "outsideUdp": ["203.0.113.10:53"]},
-        });
-        let file = self.folder.path().join("values.json");
-        fs::write(&file, serde_json::to_vec_pretty(&values)?)?;
+        let mut values = self.node.values.clone();
+        let operator = values.pointer_mut("/operator").and_then(Value::as_object_mut).context("no operator")?;
+        operator.insert("caBundle".to_owned(), json!(fs::read_to_string(self.authority())?));
+        operator.insert("issuerNetworks".to_owned(), json!([{"cidr": format!("{}/32", self.node.host), "port": port}]));
+        fs::write(self.values(), serde_json::to_vec_pretty(&values)?)?;
         let charts = workspace_root().join("charts");
-        for (name, more) in [("oscar-crds", vec![]), ("oscar-host", vec!["-f", text(&file)?])] {
-            let chart = charts.join(name);
-            let arguments = [
-                "upgrade",
-                "--install",
-                name,
-                text(&chart)?,
-                "-n",
-                HOME,
-                "--wait",
-                "--timeout",
-                "120s",
-                "--force-conflicts",
-            ];
-            self.run("helm", &[&arguments[..], &more].concat(), None)?;
-        }
-        self.kubectl(&["-n", HOME, "rollout", "status", "deployment/oscar-operator", "--timeout=120s"])?;
-        self.start_gateway(&gateway)
+        self.helm_upgrade("oscar-crds", &charts.join("oscar-crds"), &[])?;
+        self.upgrade(&charts.join("oscar-host"), &[])?;
+        self.start_gateway(&self.node.gateway)
+    }
+
+    /// Removes every tenant, with its permits and extracts.
+    ///
+    /// # Errors
+    /// When one does not go.
+    pub fn without_tenants(&self) -> anyhow::Result<()> {
+        self.try_kubectl(&["delete", "datapermits,extracts", "-n", HOME, "--all", "--timeout=60s"])?;
+        self.kubectl(&["delete", "tenants", "--all", "--timeout=180s"]).map(drop)
+    }
+
+    fn values(&self) -> PathBuf {
+        self.folder.path().join("values.json")
+    }
+
+    /// Upgrades the installation to a chart and to settings (`key=JSON`) beside the first ones;
+    /// what is not said again goes back to what it was.
+    ///
+    /// # Errors
+    /// With what Helm said.
+    pub fn upgrade(&self, chart: &Path, settings: &[&str]) -> anyhow::Result<()> {
+        let values = self.values();
+        let settings = settings.iter().flat_map(|setting| ["--set-json", setting]);
+        let more: Vec<&str> = ["-f", text(&values)?].into_iter().chain(settings).collect();
+        self.helm_upgrade("oscar-host", chart, &more)?;
+        self.kubectl(&["-n", HOME, "rollout", "status", "deployment/oscar-operator", "--timeout=120s"]).map(drop)
+    }
+
+    /// The chart as it is.
+    #[must_use]
+    pub fn chart() -> PathBuf {
+        workspace_root().join("charts/oscar-host")
+    }
+
+    /// The image of the lake-api that is installed, by digest.
+    #[must_use]
+    pub fn lake_api_image(&self) -> &str {
+        self.node.lake_api_image()
+    }
+
+    /// The same program in an image of another digest.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn another_lake_api_image(&self) -> anyhow::Result<String> {
+        let files = [stripped(self.folder.path(), "lake-api")?, workspace_root().join("LICENSE")];
+        image("lake-api-before", &["--entrypoint", "/lake-api"], &files)
+    }
+
+    fn helm_upgrade(&self, release: &str, chart: &Path, more: &[&str]) -> anyhow::Result<()> {
+        let arguments = ["upgrade", "--install", release, text(chart)?, "-n", HOME];
+        let waiting = ["--wait", "--timeout", "120s", "--force-conflicts"];
+        self.run("helm", &[&arguments[..], &waiting, more].concat(), None).map(drop)
+    }
+
+    /// Stops parts of the cluster as a crash would; see `e2e/cluster/stop`.
+    ///
+    /// # Errors
+    /// When one does not run.
+    pub fn stop(&self, parts: &[&str]) -> anyhow::Result<()> {
+        script("stop", parts).map(drop)
+    }
+
+    /// Starts what does not run of the cluster, and waits until it does.
+    ///
+    /// # Errors
+    /// When something does not come up.
+    pub fn start_stopped(&self) -> anyhow::Result<()> {
+        script("up", &[]).map(drop)
+    }
+
+    /// The folder with the cluster's state and logs.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        self.node.kubeconfig.parent().unwrap_or(&self.node.kubeconfig)
+    }
+
+    /// What the API server has written into its audit log since it began.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn audit_log(&self) -> anyhow::Result<Vec<Value>> {
+        let log = fs::read_to_string(self.state().join("log/audit.jsonl"))?;
+        // The last line may be half written.
+        Ok(log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
     /// A pod where the installation's gateway would be, with the `oscar` program in it.
     fn start_gateway(&self, image: &str) -> anyhow::Result<()> {
-        let bundle = self.until("the authority's certificate", || {
-            let found = self.try_kubectl(&[
-                "-n",
-                HOME,
-                "get",
-                "configmap",
-                "oscar-ca-bundle",
-                "-o",
-                "jsonpath={.data.ca\\.crt}",
-            ])?;
-            Ok(Some(String::from_utf8(found.stdout)?).filter(|text| text.contains("BEGIN CERTIFICATE")))
-        })?;
         self.kubectl(&[
             "-n",
             "gateway",
@@ -172,10 +198,7 @@ impl Cluster {
             "--grace-period=0",
             "--force",
         ])?;
-        self.apply(
-            &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "gateway"},
-            "data": {"ca.crt": bundle}}),
-        )?;
+        self.trust()?;
         self.apply(&json!({"apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": "gateway", "namespace": "gateway", "labels": {"app": "gateway"}},
             "spec": {"terminationGracePeriodSeconds": 0, "volumes": [{"name": "ca", "configMap": {"name": "ca"}}],
@@ -184,6 +207,32 @@ impl Cluster {
                     "volumeMounts": [{"name": "ca", "mountPath": "/ca"}]}]}}))?;
         self.kubectl(&["-n", "gateway", "wait", "--for=condition=Ready", "pod/gateway", "--timeout=60s"])?;
         Ok(())
+    }
+
+    /// Tells the gateway which authorities the installation says are to be trusted now.
+    ///
+    /// # Errors
+    /// When it says none.
+    pub fn trust(&self) -> anyhow::Result<()> {
+        let bundle =
+            self.until("the authority's certificate", || Ok(self.trusted()?.filter(|text| !text.is_empty())))?;
+        self.apply(
+            &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "gateway"},
+            "data": {"ca.crt": bundle}}),
+        )?;
+        // A pod that is changed has its volumes refreshed at once.
+        let told = format!("trust={}", std::process::id());
+        self.try_kubectl(&["-n", "gateway", "annotate", "pod", "gateway", "--overwrite", &told]).map(drop)
+    }
+
+    /// The certificates (PEM) that the installation says are to be trusted.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn trusted(&self) -> anyhow::Result<Option<String>> {
+        let bundle = ["-n", HOME, "get", "configmap", "oscar-ca-bundle", "-o", "jsonpath={.data.ca\\.crt}"];
+        let found = self.try_kubectl(&bundle)?;
+        Ok(found.status.success().then(|| String::from_utf8(found.stdout)).transpose()?)
     }
 
     /// The identity provider's issuer.
@@ -199,13 +248,7 @@ impl Cluster {
     /// The file that makes its reader the cluster's administrator.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
-    }
-
-    /// The object store's administrator: access key id and secret.
-    #[must_use]
-    pub fn store_administrator(&self) -> (&str, &str) {
-        (&self.s3.0, &self.s3.1)
+        &self.node.kubeconfig
     }
 
     /// Lets so many operators run; with none, waits until the last one has ended.
@@ -271,43 +314,6 @@ impl Cluster {
         let said = || [output.stdout.as_slice(), &output.stderr].concat();
         serde_json::from_slice(&output.stdout)
             .with_context(|| format!("oscar {}: {}", arguments.join(" "), String::from_utf8_lossy(&said())))
-    }
-
-    /// Puts a file into a bucket as the store's administrator, as a data holder's transfer would.
-    ///
-    /// # Errors
-    /// When the store does not take it.
-    pub fn put(&self, bucket: &str, key: &str, file: &Path) -> anyhow::Result<()> {
-        let url = format!("http://{NODE}:8333/{bucket}/{key}");
-        let user = format!("{}:{}", self.s3.0, self.s3.1);
-        let arguments =
-            ["-sSf", "--noproxy", "*", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", &user, "-T", text(file)?, &url];
-        self.run("curl", &arguments, None).map(drop)
-    }
-
-    /// The status that the store answers to the administrator who asks for a bucket.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub fn bucket_status(&self, bucket: &str) -> anyhow::Result<String> {
-        let url = format!("http://{NODE}:8333/{bucket}");
-        let user = format!("{}:{}", self.s3.0, self.s3.1);
-        let arguments = [
-            "-s",
-            "--noproxy",
-            "*",
-            "--aws-sigv4",
-            "aws:amz:us-east-1:s3",
-            "--user",
-            &user,
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code}",
-            "-I",
-            &url,
-        ];
-        self.run("curl", &arguments, None)
     }
 
     /// Applies an object as the cluster's administrator.
@@ -395,8 +401,8 @@ impl Cluster {
         let mut child = Command::new("env")
             .arg(program)
             .args(arguments)
-            .env("PATH", &self.path)
-            .env("KUBECONFIG", &self.kubeconfig)
+            .env("PATH", &self.node.path)
+            .env("KUBECONFIG", &self.node.kubeconfig)
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -417,76 +423,6 @@ pub fn tenant(name: &str, issuer: &str) -> Value {
             "storage": {"quota": "10Gi", "landingRetentionDays": 30}, "compute": {"size": "small"}, "deletionPolicy": "Erase"}})
 }
 
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
 fn text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().context("a path that is no text")
-}
-
-/// Runs a script of `e2e/cluster`; returns what it printed.
-fn script(name: &str, arguments: &[&str]) -> anyhow::Result<String> {
-    let program = workspace_root().join("e2e/cluster").join(name);
-    let output = Command::new(&program).args(arguments).stdin(Stdio::null()).output()?;
-    if !output.status.success() {
-        bail!("{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// A binary without what a debugger needs: a tenth of the size.
-fn stripped(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    let path = folder.join(name);
-    let status = Command::new("strip").arg("-o").arg(&path).arg(binary(name)).status()?;
-    ensure!(status.success(), "{name} cannot be stripped");
-    Ok(path)
-}
-
-/// Builds an image; returns its name with its digest.
-fn image(name: &str, options: &[&str], files: &[PathBuf]) -> anyhow::Result<String> {
-    let tag = format!("localhost/oscar/{name}:e2e");
-    let files = files.iter().map(|file| text(file)).collect::<anyhow::Result<Vec<_>>>()?;
-    let fixed = [tag.as_str(), "--with-libs", "--user", "65532:65532"];
-    let printed = script("image", &[&fixed[..], options, &files].concat())?;
-    let digest = printed.split_whitespace().find(|word| word.starts_with("sha256:")).context("no digest")?;
-    Ok(format!("localhost/oscar/{name}@{digest}"))
-}
-
-/// A provider on the node's address, with a certificate of an authority of its own.
-fn identity_provider(folder: &Path) -> anyhow::Result<OidcProvider> {
-    let path = |name: &str| folder.join(name);
-    let openssl = |arguments: &[&str]| -> anyhow::Result<()> {
-        let output = Command::new("openssl").args(arguments).current_dir(folder).output()?;
-        ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
-    };
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let authority =
-        ["req", "-x509", "-days", "30", "-subj", "/CN=identity authority", "-keyout", "ca.key", "-out", "ca.crt"];
-    openssl(&[&authority[..], &key].concat())?;
-    let request = ["req", "-subj", "/CN=identity provider", "-keyout", "idp.key", "-out", "idp.csr"];
-    openssl(&[&request[..], &key].concat())?;
-    fs::write(path("idp.ext"), format!("subjectAltName=IP:{NODE}\nextendedKeyUsage=serverAuth\n"))?;
-    openssl(&[
-        "x509",
-        "-req",
-        "-days",
-        "30",
-        "-in",
-        "idp.csr",
-        "-CA",
-        "ca.crt",
-        "-CAkey",
-        "ca.key",
-        "-CAcreateserial",
-        "-extfile",
-        "idp.ext",
-        "-out",
-        "idp.crt",
-    ])?;
-    let address = IpAddr::V4(NODE.parse::<Ipv4Addr>()?);
-    let (certificate, key, authority) = (path("idp.crt"), path("idp.key"), path("ca.crt"));
-    let tls = OidcTls { address, certificate: &certificate, key: &key, authority: &authority };
-    Ok(OidcProvider::start_tls(tls)?)
 }
