@@ -3,11 +3,14 @@
 
 mod api_fuzzing;
 mod charts;
+mod command_line;
 mod container_images;
 mod exported_metrics;
 mod helm;
 mod house;
 mod interruptions;
+mod memory;
+mod outages;
 mod promql;
 mod readme;
 mod rendered_charts;

@@ -145,6 +145,44 @@ fn the_two_commands_are_those_that_ci_and_the_command_line_know() {
     assert_eq!(ci.lines().last(), Some("exec cargo test --workspace"));
 }
 
+/// The line without what differs from run to run: how long something took, and the marks
+/// that stand for what was left out.
+fn without_times(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().filter(|word| !matches!(*word, "…" | "│" | "┆" | "=>")).collect();
+    let is_unit = |word: Option<&&str>| {
+        word.is_some_and(|word| matches!(word.trim_end_matches([']', '.']), "ms" | "s" | "ms and"))
+    };
+    let time = |at: usize| is_unit(words.get(at)) || is_unit(words.get(at + 1));
+    let kept = words.iter().enumerate().filter(|(at, _)| !time(*at)).map(|(_, word)| *word);
+    kept.collect::<Vec<_>>().join(" ")
+}
+
+/// What the demo says, line by line.
+fn demo_says() -> Vec<String> {
+    let newcomer = tempfile::tempdir().unwrap();
+    let mut demo = std::process::Command::new(binary("oscar"));
+    demo.arg("demo").env("HOME", newcomer.path()).env("NO_COLOR", "1").env_remove("OSCAR_SERVER");
+    let output = demo.env_remove("OSCAR_TOKEN").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(without_times).collect()
+}
+
+#[test]
+fn the_tour_shows_what_the_demo_says() {
+    let tour = blocks(&readme(), "Five minutes with the demo").unwrap();
+    let tour: Vec<String> = tour[0].text.lines().map(without_times).filter(|line| !line.is_empty()).collect();
+    let mut invented = Vec::new();
+    // Some tables in a hundred are drawn for review: such a story has a step more.
+    for _ in 0..4 {
+        let said = demo_says();
+        invented = tour.iter().filter(|line| !said.iter().any(|said| said.contains(*line))).cloned().collect();
+        if invented.is_empty() {
+            return;
+        }
+    }
+    panic!("the demo does not say {invented:#?}");
+}
+
 #[test]
 fn every_file_that_the_readme_links_to_is_there() {
     let text = readme();
