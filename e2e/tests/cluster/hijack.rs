@@ -3,31 +3,74 @@
 use std::fmt::Write as _;
 
 use oscar_e2e::cluster::{Cluster, HOME, tenant};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster;
+use crate::furnished::permit;
 
-/// Every attempt as mallory, whom a careless administrator has bound to cluster-admin.
-const CAREFREE: [&str; 2] = ["--as=mallory", "--as-group=system:authenticated"];
+/// Whom a careless administrator has bound to cluster-admin.
+const CLUSTER_ADMIN: &str = "mallory";
+/// Who may do everything in the operator's namespace.
+const NAMESPACE_ADMIN: &str = "trudy";
 
 /// What Kubernetes itself says of pods that ask for too much.
 const POD_SECURITY: &str = "violates PodSecurity";
 
 struct Attempts<'c> {
     cluster: &'c Cluster,
+    who: &'static str,
     not_denied: String,
+    /// The policies of which each must have an entry in the API server's audit log.
+    recorded: Vec<String>,
+    /// Entries of the audit log before the first attempt.
+    log: usize,
 }
 
-impl Attempts<'_> {
+impl<'c> Attempts<'c> {
+    fn of(cluster: &'c Cluster, who: &'static str) -> Self {
+        let log = if cluster.is_own() { cluster.audit_log().unwrap().len() } else { 0 };
+        Self { cluster, who, not_denied: String::new(), recorded: Vec::new(), log }
+    }
+
     /// Denied by a policy whose name begins with `oscar-{by}` (of several that deny, any may speak),
     /// or by Kubernetes' own `PodSecurity`: an attempt that fails for any other reason proves nothing.
     fn denied(&mut self, what: &str, by: &str, arguments: &[&str], input: &str) {
-        let output = self.cluster.kubectl_with(&[&CAREFREE[..], arguments].concat(), input).unwrap();
+        let who = [&format!("--as={}", self.who), "--as-group=system:authenticated"];
+        let output = self.cluster.kubectl_with(&[&who[..], arguments].concat(), input).unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         let lock = if by == POD_SECURITY { by.to_owned() } else { format!("ValidatingAdmissionPolicy 'oscar-{by}") };
         if output.status.success() || !said.contains(&lock) {
             writeln!(self.not_denied, "{what}: {}{said}", String::from_utf8_lossy(&output.stdout)).unwrap();
         }
+        if by != POD_SECURITY {
+            self.recorded.push(format!("oscar-{by}"));
+        }
+    }
+
+    /// Every attempt was denied as it should be, and the API server has recorded by which policy.
+    fn were_in_vain(&self) {
+        assert!(self.not_denied.is_empty(), "not denied as they should be:\n{}", self.not_denied);
+        if !self.cluster.is_own() {
+            return println!("SKIPPED: the audit log of a given cluster is not read");
+        }
+        let entries = self.cluster.until("the audit log's entries", || {
+            let log = self.cluster.audit_log()?;
+            let of_us = |entry: &&Value| entry["impersonatedUser"]["username"] == self.who;
+            let failures = |entry: &Value| {
+                let failures = entry["annotations"]["validation.policy.admission.k8s.io/validation_failure"].as_str();
+                failures.map(str::to_owned)
+            };
+            let entries: Vec<String> = log.iter().skip(self.log).filter(of_us).filter_map(failures).collect();
+            Ok((entries.len() >= self.recorded.len()).then_some(entries))
+        });
+        let entries = entries.unwrap();
+        for policy in &self.recorded {
+            let wanted = format!("\"policy\":\"{policy}");
+            let attempts = self.recorded.iter().filter(|other| *other == policy).count();
+            let found = entries.iter().filter(|entry| entry.contains(&wanted)).count();
+            assert!(found >= attempts, "{policy}: {attempts} attempts, {found} entries in the audit log");
+        }
+        println!("{}: {} attempts denied, each in the API server's audit log", self.who, self.recorded.len());
     }
 }
 
@@ -40,20 +83,77 @@ fn whoever_has_every_right_but_is_not_the_operator_changes_nothing_of_a_tenant()
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
             "subjects": [{"kind": "User", "name": "mallory", "apiGroup": "rbac.authorization.k8s.io"}]}))
         .unwrap();
-    let may = cluster.kubectl(&[&["auth", "can-i", "*", "*", "--all-namespaces"][..], &CAREFREE].concat()).unwrap();
-    assert_eq!(may.trim(), "yes", "RBAC alone must not be what denies");
+    let may = ["auth", "can-i", "*", "*", "--all-namespaces", "--as", CLUSTER_ADMIN];
+    assert_eq!(cluster.kubectl(&may).unwrap().trim(), "yes", "RBAC alone must not be what denies");
     cluster.apply(&tenant("guarded", &cluster.issuer())).unwrap();
     cluster.wait_for(&["tenant", "guarded"], "Ready", "True").unwrap();
     let uid = cluster.get(&["tenant", "guarded"]).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
-    let mut attempts = Attempts { cluster, not_denied: String::new() };
+    let mut attempts = Attempts::of(cluster, CLUSTER_ADMIN);
     namespaces(&mut attempts, &uid);
     objects(&mut attempts);
     pods(&mut attempts);
     findings(&mut attempts);
-    assert!(attempts.not_denied.is_empty(), "not denied as they should be:\n{}", attempts.not_denied);
+    attempts.were_in_vain();
     cluster.wait_for(&["tenant", "guarded"], "Ready", "True").unwrap();
     cluster.kubectl(&["delete", "tenant", "guarded", "--timeout=150s"]).unwrap();
     cluster.kubectl(&["delete", "clusterrolebinding", "careless"]).unwrap();
+}
+
+#[test]
+fn whoever_has_every_right_in_the_operators_namespace_widens_no_permit_and_opens_no_tenant() {
+    let Some(turn) = cluster() else { return };
+    let cluster: &Cluster = &turn;
+    let rights = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "careless", "namespace": HOME},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]});
+    cluster.apply(&rights).unwrap();
+    cluster
+        .apply(&json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "careless", "namespace": HOME},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "careless"},
+            "subjects": [{"kind": "User", "name": NAMESPACE_ADMIN, "apiGroup": "rbac.authorization.k8s.io"}]}))
+        .unwrap();
+    let may = ["auth", "can-i", "*", "*", "-n", HOME, "--as", NAMESPACE_ADMIN];
+    assert_eq!(cluster.kubectl(&may).unwrap().trim(), "yes", "RBAC alone must not be what denies");
+    cluster.apply(&tenant("homely", &cluster.issuer())).unwrap();
+    cluster.apply(&permit("homely", &cluster.issuer())).unwrap();
+    let object = ["-n", HOME, "datapermit", "fseid-homely"];
+    cluster.wait_for(&object, "Ready", "True").unwrap();
+    let mut attempts = Attempts::of(cluster, NAMESPACE_ADMIN);
+    let patch = ["-n", HOME, "patch", "datapermit", "fseid-homely"];
+    let one_more = json!([{"op": "add", "path": "/spec/persons/-", "value":
+        {"issuer": cluster.issuer(), "subject": NAMESPACE_ADMIN, "role": "analyst"}}])
+    .to_string();
+    let mut widened = |what: &str, kind: &str, change: &str| {
+        attempts.denied(what, "data-permits", &[&patch[..], &["--type", kind, "-p", change]].concat(), "");
+    };
+    widened("one person more", "json", &one_more);
+    widened("a longer time", "merge", r#"{"spec": {"validUntil": "2100-01-01T00:00:00Z"}}"#);
+    widened(
+        "another table",
+        "json",
+        r#"[{"op": "add", "path": "/spec/datasets/0/tables/-", "value": {"table": "birth"}}]"#,
+    );
+    widened("a milder profile", "merge", r#"{"spec": {"profile": "mild"}}"#);
+    let status = r#"{"status": {"phase": "InForce"}}"#;
+    let as_status = [&patch[..], &["--subresource=status", "--type", "merge", "-p", status]].concat();
+    attempts.denied("a status", "findings", &as_status, "");
+    let settings = r#"{"data": {"imageDigests": "sha256:0"}}"#;
+    let another = ["-n", HOME, "patch", "configmap", "oscar-admission", "--type", "merge", "-p", settings];
+    attempts.denied("another image allowed", "admission-settings", &another, "");
+    attempts.denied(
+        "the operator's token",
+        "operator-identity",
+        &["-n", HOME, "create", "token", "oscar-operator"],
+        "",
+    );
+    attempts.were_in_vain();
+    let phase = cluster.get(&object).unwrap();
+    assert_eq!(phase["spec"]["persons"].as_array().unwrap().len(), 4, "{phase}");
+    for left in ["rolebinding/careless", "role/careless", "datapermit/fseid-homely"] {
+        cluster.kubectl(&["-n", HOME, "delete", left, "--timeout=60s"]).unwrap();
+    }
+    cluster.kubectl(&["delete", "tenant", "homely", "--timeout=150s"]).unwrap();
 }
 
 fn namespaces(attempts: &mut Attempts<'_>, uid: &str) {

@@ -9,14 +9,16 @@
 )]
 
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use oscar_e2e::cluster::Cluster;
 use oscar_peers::{PeerError, skipped};
 
 mod bad_input;
 mod disruption;
+mod fail_closed;
 mod firewall;
+mod furnished;
 mod hijack;
 mod whole_path;
 
@@ -38,14 +40,47 @@ impl Deref for Turn {
 pub(crate) fn cluster() -> Option<Turn> {
     static CLUSTER: OnceLock<Result<Cluster, PeerError>> = OnceLock::new();
     static ALONE: Mutex<()> = Mutex::new(());
-    // A test that failed leaves no tenant that another one uses.
-    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (alone, failed) = match ALONE.lock() {
+        Ok(alone) => (alone, false),
+        Err(poisoned) => {
+            ALONE.clear_poison();
+            (poisoned.into_inner(), true)
+        }
+    };
     match CLUSTER.get_or_init(Cluster::start) {
-        Ok(cluster) => Some(Turn { cluster, _alone: alone }),
+        Ok(cluster) => {
+            if failed {
+                mend(cluster);
+            }
+            Some(Turn { cluster, _alone: alone })
+        }
         Err(PeerError::Absent(why)) => {
             skipped(why);
             None
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// What a test that failed has left broken is no other test's trouble.
+fn mend(cluster: &Cluster) {
+    if cluster.is_own() {
+        cluster.start_stopped().unwrap();
+        cluster.store_runs(true).unwrap();
+    }
+    firewall::set_locked(cluster, true);
+    cluster.upgrade(&Cluster::chart(), &[]).unwrap();
+    cluster.run_operators(1).unwrap();
+    cluster.without_tenants().unwrap();
+    cluster.trust().unwrap();
+}
+
+/// The cluster for a test that breaks its node or reads its logs, or `None` after having said SKIPPED.
+pub(crate) fn own_cluster() -> Option<Turn> {
+    let turn = cluster()?;
+    if turn.is_own() {
+        return Some(turn);
+    }
+    skipped("a given cluster's node is not broken for a test");
+    None
 }
