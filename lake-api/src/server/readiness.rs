@@ -21,7 +21,6 @@ pub(crate) struct Readiness {
     verifier: TokenVerifier,
     journal: Journal,
     store: Mutex<Option<Result<(), String>>>,
-    answers: Mutex<Result<(), String>>,
 }
 
 /// The answer of `/ready`.
@@ -40,17 +39,18 @@ pub(crate) struct Report {
 
 impl Readiness {
     pub(crate) const fn new(permits: Arc<PermitBook>, verifier: TokenVerifier, journal: Journal) -> Self {
-        Self { permits, verifier, journal, store: Mutex::new(None), answers: Mutex::new(Ok(())) }
+        Self { permits, verifier, journal, store: Mutex::new(None) }
     }
 
-    /// Looks whether the store still answers and the journal is still sound, by asking for what
+    /// Looks, once the store has passed its check, whether it still answers and the journal is still sound, by asking for what
     /// was recorded last. Without either nothing is accepted and nothing can be released.
     pub(crate) async fn look_again(&self) {
         let answer = self.journal.refresh().await;
-        *self.answers.lock() = answer.map(drop).map_err(|error| error.to_string());
+        self.store_checked(answer.map(drop).map_err(|error| error.to_string()));
     }
 
-    /// Notes the answer of the store check: put-if-absent under many writers.
+    /// Notes what the store was last found to be: first by the check of put-if-absent under many
+    /// writers, then by looking again.
     pub(crate) fn store_checked(&self, answer: Result<(), String>) {
         *self.store.lock() = Some(answer);
     }
@@ -61,9 +61,6 @@ impl Readiness {
             Some(Ok(())) => {}
             Some(Err(why)) => missing.push(format!("the object store: {why}")),
             None => missing.push("the object store: the check of put-if-absent has not ended yet".to_owned()),
-        }
-        if let Err(why) = &*self.answers.lock() {
-            missing.push(format!("the object store: {why}"));
         }
         for issuer in self.verifier.issuers_without_keys() {
             missing.push(format!("the keys of token issuer {issuer}"));
