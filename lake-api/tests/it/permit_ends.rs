@@ -67,12 +67,10 @@ async fn until_withdrawn(world: &World, user: &str, id: &str) {
 }
 
 #[rstest]
-#[case(End::PersonRemoved)]
-#[case(End::Revoked)]
-#[case(End::Expired)]
-#[case(End::FileRemoved)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permit_that_ends_while_a_release_is_computed_ends_the_release(#[case] end: End) {
+async fn a_permit_that_ends_while_a_release_is_computed_ends_the_release(
+    #[values(End::PersonRemoved, End::Revoked, End::Expired, End::FileRemoved)] end: End,
+) {
     let world = World::start().await;
     world.first_release().await;
     // What is computed cannot be kept, so it is still being worked on when the permit ends.
@@ -89,12 +87,10 @@ async fn a_permit_that_ends_while_a_release_is_computed_ends_the_release(#[case]
 }
 
 #[rstest]
-#[case(End::PersonRemoved)]
-#[case(End::Revoked)]
-#[case(End::Expired)]
-#[case(End::FileRemoved)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permit_that_ends_ends_a_release_under_review_and_hides_a_published_one(#[case] end: End) {
+async fn a_permit_that_ends_ends_a_release_under_review_and_hides_a_published_one(
+    #[values(End::PersonRemoved, End::Revoked, End::Expired, End::FileRemoved)] end: End,
+) {
     let world = World::start().await;
     let released = world.first_release().await;
     let content = format!("/v1/releases/{}/content", released.id);
