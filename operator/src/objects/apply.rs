@@ -222,7 +222,7 @@ impl Applier {
         if !seen.hands.is_empty() {
             Some(seen.hands.join(", "))
         } else if taken_away && !seen.deleting {
-            Some("who took something away and is not recorded".to_owned())
+            Some("somebody whom the API server does not record".to_owned())
         } else {
             None
         }

@@ -100,6 +100,18 @@ mod tests {
     }
 
     #[test]
+    fn a_field_of_ours_that_is_taken_away_shows_and_what_others_own_does_not() {
+        let ours = |fields: Value| entry(US, "Apply", None, fields);
+        let whole = own_fields(&[ours(json!({"f:spec": {"f:ingress": {}, "f:egress": {}}}))], US);
+        let cut = own_fields(&[ours(json!({"f:spec": {"f:ingress": {}}}))], US);
+        let others = entry("kubectl-patch", "Update", None, json!({"f:spec": {"f:podSelector": {}}}));
+        let beside = own_fields(&[ours(json!({"f:spec": {"f:ingress": {}}})), others], US);
+        assert_ne!(whole, cut);
+        assert_eq!(cut, beside);
+        assert_ne!(cut, own_fields(&[], US), "an object that we never applied");
+    }
+
+    #[test]
     fn our_own_fields_and_anybodys_status_are_no_drift() {
         let managed = [
             entry(US, "Apply", None, json!({"f:spec": {"f:ingress": {}}})),
