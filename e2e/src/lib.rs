@@ -21,3 +21,8 @@ pub use delivery::{DATASET, Delivery, Searched};
 pub use installation::{Installation, PERMIT, Served};
 pub use link::Link;
 pub use small_disk::SmallDisk;
+
+/// Whether the tests run as root.
+fn is_root() -> bool {
+    std::process::Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}

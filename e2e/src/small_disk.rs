@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, ensure};
 use oscar_peers::PeerError;
 
+use crate::is_root;
+
 /// What a file takes at least, on this disk.
 const PAGE: u64 = 4096;
 
@@ -27,7 +29,7 @@ impl SmallDisk {
     /// Absent where the system gives nobody a mount namespace.
     pub fn at(place: &Path, kilobytes: u64) -> Result<Self, PeerError> {
         let absent = |why: String| PeerError::Absent(format!("no disk of our own (unshare, mount): {why}"));
-        let as_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
+        let as_root = is_root();
         let script = format!("mount -t tmpfs -o size={kilobytes}k,mode=700 none \"$0\" && echo mounted && exec cat");
         let mut holder = Command::new("unshare")
             .args(if as_root { ["-m"].as_slice() } else { ["-U", "-r", "-m"].as_slice() })

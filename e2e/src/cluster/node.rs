@@ -11,7 +11,7 @@ use oscar_peers::PeerError;
 use serde_json::{Value, json};
 
 use super::text;
-use crate::{binary, workspace_root};
+use crate::{binary, is_root, workspace_root};
 
 /// Chart values for a cluster that is not this machine's own; saying them is the consent to
 /// use the cluster of `KUBECONFIG`.
@@ -133,10 +133,6 @@ impl Node {
     pub(super) fn lake_api_image(&self) -> &str {
         self.values.pointer("/lakeApi/image").and_then(Value::as_str).unwrap_or_default()
     }
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 /// Runs a script of `e2e/cluster`; returns what it printed.
