@@ -97,7 +97,8 @@ pub struct ObjectStore {
     /// The pods behind the endpoint, where the store runs in the cluster itself.
     #[serde(default = "nobody")]
     pub pods: Peer,
-    /// The bucket of the spoke-wide person index.
+    /// The bucket of the spoke-wide person index. Beside it is `<name>-trial`, where the operator
+    /// tries what the store promises.
     pub person_index_bucket: String,
 }
 
@@ -208,8 +209,12 @@ impl ObjectStore {
         if !(endpoint.starts_with("https://") || endpoint.starts_with("http://")) {
             return fault("endpoint must be an http or https address");
         }
-        if region.is_empty() || person_index_bucket.is_empty() {
-            return fault("region and personIndexBucket must not be empty");
+        if region.is_empty() {
+            return fault("region must not be empty");
+        }
+        // A bucket's name has at most 63, and `-trial` is put behind this one.
+        if !(3..=57).contains(&person_index_bucket.len()) {
+            return fault("personIndexBucket must have 3 to 57 characters");
         }
         if *port == 0 {
             return fault("port must be the endpoint's port");

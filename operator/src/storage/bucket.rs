@@ -2,7 +2,6 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus,
     CreateBucketConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter,
@@ -10,10 +9,10 @@ use aws_sdk_s3::types::{
     ServerSideEncryptionConfiguration, ServerSideEncryptionRule, VersioningConfiguration,
 };
 
+use super::Guarantees;
 use super::error::StorageError;
 use super::policy::create_only_policy;
 use super::settings::Encryption;
-use super::{Guarantees, erase};
 
 /// Days after which an upload that nobody finishes is removed.
 const UNFINISHED_DAYS: i32 = 2;
@@ -37,27 +36,25 @@ pub(crate) async fn create(client: &Client, bucket: &str, region: &str) -> Resul
     }
 }
 
-/// Gives a tenant's bucket all its settings.
+/// Gives a tenant's bucket all its settings. Its policy is ours, or there is none: one that
+/// somebody else put there could open the bucket.
 pub(crate) async fn configure(
     client: &Client,
     bucket: &str,
     landing_retention_days: u32,
     encryption: &Encryption,
+    guarantees: Guarantees,
 ) -> Result<(), StorageError> {
-    versioning(client, bucket).await?;
-    encrypt(client, bucket, encryption).await?;
+    configure_shared(client, bucket, encryption).await?;
     lifecycle(client, bucket, landing_retention_days).await?;
-    block_public_access(client, bucket).await.map(drop)
+    if guarantees.create_only {
+        create_only(client, bucket).await.map(drop)
+    } else {
+        remove_policy(client, bucket).await
+    }
 }
 
-/// Finds out what the store guards by itself.
-pub(crate) async fn try_out(client: &Client, bucket: &str) -> Result<Guarantees, StorageError> {
-    let public_access_blocked = block_public_access(client, bucket).await?;
-    let create_only = create_only(client, bucket).await?;
-    Ok(Guarantees { create_only, public_access_blocked })
-}
-
-/// Settings of the bucket of the person index: it holds digests and numbers, and no raw data.
+/// Settings of every bucket of the installation.
 pub(crate) async fn configure_shared(
     client: &Client,
     bucket: &str,
@@ -123,7 +120,7 @@ async fn lifecycle(client: &Client, bucket: &str, landing_retention_days: u32) -
 
 /// Whether the store has the block at all. Without it, buckets are private because nobody
 /// but the platform may change their policy or their access lists.
-async fn block_public_access(client: &Client, bucket: &str) -> Result<bool, StorageError> {
+pub(super) async fn block_public_access(client: &Client, bucket: &str) -> Result<bool, StorageError> {
     let block = PublicAccessBlockConfiguration::builder()
         .block_public_acls(true)
         .ignore_public_acls(true)
@@ -138,43 +135,24 @@ async fn block_public_access(client: &Client, bucket: &str) -> Result<bool, Stor
     }
 }
 
-/// Lets the store itself refuse to overwrite the journal, where it can tell the difference:
-/// some stores take the condition and then refuse every write, which would be noticed by the
-/// first event and is therefore tried here.
-async fn create_only(client: &Client, bucket: &str) -> Result<bool, StorageError> {
-    const WHAT: &str = "setting the bucket's policy";
+/// Lets the store itself refuse to overwrite the journal. Whether it knows bucket policies
+/// and their conditions at all.
+pub(super) async fn create_only(client: &Client, bucket: &str) -> Result<bool, StorageError> {
     let policy = create_only_policy(bucket).to_string();
     match client.put_bucket_policy().bucket(bucket).policy(policy).send().await {
-        Ok(_) => {}
-        Err(error) if matches!(error.code(), Some("NotImplemented" | "MalformedPolicy")) => return Ok(false),
-        Err(error) => return Err(StorageError::call(WHAT, &error)),
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.code(), Some("NotImplemented" | "MalformedPolicy")) => Ok(false),
+        Err(error) => Err(StorageError::call("setting the bucket's policy", &error)),
     }
-    if tells_the_difference(client, bucket).await? {
-        return Ok(true);
-    }
-    let removed = client.delete_bucket_policy().bucket(bucket).send().await;
-    removed.map(|_| false).map_err(|error| StorageError::call(WHAT, &error))
 }
 
-/// Whether, under the policy, a create passes and a plain write does not.
-async fn tells_the_difference(client: &Client, bucket: &str) -> Result<bool, StorageError> {
-    const WHAT: &str = "trying the bucket's policy";
-    // A path that the policy names and no reader of the lake ever looks at.
-    let key = format!("lake/.create-only/_delta_log/{}", hex::encode(rand::random::<[u8; 8]>()));
-    let put = |key: &str| client.put_object().bucket(bucket).key(key).body(ByteStream::from_static(b""));
-    let denied = |code: Option<&str>| code == Some("AccessDenied");
-    let created = match put(&key).if_none_match("*").send().await {
-        Ok(_) => true,
-        Err(error) if denied(error.code()) => return Ok(false),
-        Err(error) => return Err(StorageError::call(WHAT, &error)),
-    };
-    let overwritten = match put(&key).send().await {
-        Ok(_) => true,
-        Err(error) if denied(error.code()) => false,
-        Err(error) => return Err(StorageError::call(WHAT, &error)),
-    };
-    erase::below(client, bucket, &key).await?;
-    Ok(created && !overwritten)
+/// Removes whatever policy the bucket has.
+pub(super) async fn remove_policy(client: &Client, bucket: &str) -> Result<(), StorageError> {
+    match client.delete_bucket_policy().bucket(bucket).send().await {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.code(), Some("NoSuchBucketPolicy" | "NotImplemented")) => Ok(()),
+        Err(error) => Err(StorageError::call("removing the bucket's policy", &error)),
+    }
 }
 
 fn unbuilt(what: &'static str, error: &aws_sdk_s3::error::BuildError) -> StorageError {

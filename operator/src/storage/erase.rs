@@ -4,7 +4,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
-use super::bucket::versioning;
+use super::bucket::{remove_policy, versioning};
 use super::error::StorageError;
 
 /// What was removed.
@@ -24,11 +24,7 @@ pub(crate) async fn bucket(client: &Client, bucket: &str) -> Result<Erased, Stor
         return Ok(erased);
     }
     // The bucket's own policy may forbid what follows.
-    match client.delete_bucket_policy().bucket(bucket).send().await {
-        Ok(_) => {}
-        Err(error) if matches!(error.code(), Some("NoSuchBucketPolicy" | "NotImplemented")) => {}
-        Err(error) => return Err(StorageError::call("removing the bucket's policy", &error)),
-    }
+    remove_policy(client, bucket).await?;
     abort_uploads(client, bucket).await?;
     // A bucket that somebody wrote to while it was being removed may have lost the setting;
     // SeaweedFS then answers the removal of a version with success and leaves it where it is.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  TenantStorage ─▶ S3Storage::ensure ─▶ once: the race of 30 writers, one winner, or the store is refused
-//!                                        bucket: versions · encryption · no public access · lifecycle
+//!                                        bucket: versions · encryption · no public access · lifecycle · policy
 //!                                        identities: intake, lake-api, each with its prefixes alone
 //!                  ─▶ S3Storage::retire ─▶ identities gone, bucket stays
 //!                  ─▶ S3Storage::erase  ─▶ identities gone, every version of every object gone, bucket gone
@@ -16,10 +16,10 @@ mod erase;
 mod error;
 mod identity;
 mod policy;
-mod race;
 mod s3;
 mod session;
 mod settings;
+mod trial;
 
 use std::time::SystemTime;
 

@@ -14,7 +14,7 @@ use super::error::StorageError;
 use super::policy::{intake_policy, workspace_policy};
 use super::settings::{Identities, StorageSettings};
 use super::{
-    Access, Ensured, Erased, Guarantees, StorageProvider, TenantStorage, bucket, erase, identity, race, session,
+    Access, Ensured, Erased, Guarantees, StorageProvider, TenantStorage, bucket, erase, identity, session, trial,
 };
 
 /// How long a tenant whose storage was found in order is left alone. Also how long a replaced
@@ -29,8 +29,9 @@ pub struct S3Storage {
     person_index_bucket: String,
     clients: Clients,
     revisit: Duration,
-    /// Whether the bucket of the person index was made and set up, and the race won by one.
-    shared: OnceCell<()>,
+    /// What the store was found to guard by itself, once the race was won by one and the
+    /// bucket of the person index made.
+    shared: OnceCell<Guarantees>,
     /// When each tenant was found in order, and under which settings.
     visits: Mutex<BTreeMap<String, Visit>>,
 }
@@ -39,7 +40,6 @@ pub struct S3Storage {
 struct Visit {
     at: Instant,
     landing_retention_days: u32,
-    guarantees: Guarantees,
 }
 
 impl S3Storage {
@@ -74,27 +74,30 @@ impl S3Storage {
         Self { revisit, ..self }
     }
 
-    /// What is known of a bucket that was in order a short while ago, under the same settings.
-    fn recent(&self, bucket: &str, tenant: &TenantStorage) -> Option<Guarantees> {
-        let visit = self.visits.lock().get(bucket).copied()?;
-        let recent = visit.at.elapsed() < self.revisit;
-        (recent && visit.landing_retention_days == tenant.landing_retention_days).then_some(visit.guarantees)
+    /// Whether a bucket was in order a short while ago, under the same settings.
+    fn recent(&self, bucket: &str, tenant: &TenantStorage) -> bool {
+        self.visits.lock().get(bucket).is_some_and(|visit| {
+            visit.at.elapsed() < self.revisit && visit.landing_retention_days == tenant.landing_retention_days
+        })
     }
 
     fn user(&self, tenant: &TenantStorage, zone: &str) -> String {
         format!("{}-{}-{}-{zone}", self.settings.bucket_prefix, tenant.tenant, tenant.tag)
     }
 
-    /// The bucket of the person index is the installation's, made once; the race is run in it,
-    /// and no tenant's storage is ready at a store that has not passed.
-    async fn ensure_shared(&self) -> Result<(), StorageError> {
+    /// The bucket of the person index is the installation's, made once; no tenant's storage is
+    /// ready at a store that has not passed its trial.
+    async fn ensure_shared(&self) -> Result<Guarantees, StorageError> {
         let make = || async {
-            let (s3, bucket) = (&self.clients.s3, &self.person_index_bucket);
-            bucket::create(s3, bucket, &self.region).await?;
-            bucket::configure_shared(s3, bucket, &self.settings.encryption).await?;
-            race::check(s3, bucket).await
+            let (s3, person_index) = (&self.clients.s3, &self.person_index_bucket);
+            let trial = &trial::bucket_of(person_index);
+            for bucket in [person_index, trial] {
+                bucket::create(s3, bucket, &self.region).await?;
+                bucket::configure_shared(s3, bucket, &self.settings.encryption).await?;
+            }
+            trial::run(s3, trial).await
         };
-        self.shared.get_or_try_init(make).await.map(|&()| ())
+        self.shared.get_or_try_init(make).await.copied()
     }
 
     async fn ensure_access(
@@ -150,26 +153,17 @@ impl StorageProvider for S3Storage {
         let bucket = tenant.bucket(&self.settings.bucket_prefix);
         let due = known.is_none_or(|known| known.renew_at.is_some_and(|at| at <= SystemTime::now()));
         let recent = self.recent(&bucket, tenant);
-        if let (Some(guarantees), Some(access), false) = (recent, known, due) {
+        let guarantees = self.ensure_shared().await?;
+        if let (true, Some(access), false) = (recent, known, due) {
             return Ok(Ensured { bucket, access: access.clone(), guarantees });
         }
-        self.ensure_shared().await?;
         let (s3, days) = (&self.clients.s3, tenant.landing_retention_days);
-        let guarantees = if let Some(guarantees) = recent {
-            guarantees
-        } else {
+        if !recent {
             bucket::create(s3, &bucket, &self.region).await?;
-            bucket::configure(s3, &bucket, days, &self.settings.encryption).await?;
-            // What the store can and cannot do is tried once; settings are put again each time.
-            let tried = self.visits.lock().get(&bucket).map(|visit| visit.guarantees);
-            match tried {
-                Some(guarantees) => guarantees,
-                None => bucket::try_out(s3, &bucket).await?,
-            }
-        };
+            bucket::configure(s3, &bucket, days, &self.settings.encryption, guarantees).await?;
+        }
         let access = self.ensure_access(&bucket, tenant, known).await?;
-        let visit = Visit { at: Instant::now(), landing_retention_days: days, guarantees };
-        self.visits.lock().insert(bucket.clone(), visit);
+        self.visits.lock().insert(bucket.clone(), Visit { at: Instant::now(), landing_retention_days: days });
         Ok(Ensured { bucket, access, guarantees })
     }
 

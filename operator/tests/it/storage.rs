@@ -13,6 +13,7 @@ use oscar_operator::storage::{
 };
 use oscar_peers::{SeaweedFs, required_in_ci};
 use oscar_permit::TenantName;
+use serde_json::json;
 
 const PERSON_INDEX: &str = "oscar-person-index";
 
@@ -243,6 +244,46 @@ async fn a_bucket_whose_versions_were_switched_off_is_emptied_to_the_last_one() 
     // A store that keeps what it says to have removed must not keep the operator busy for ever.
     tokio::time::timeout(Duration::from_mins(1), provider.erase(&acme)).await.unwrap().unwrap();
     assert!(admin.head_bucket().bucket(&made.bucket).send().await.is_err());
+}
+
+/// A policy that lets nobody write under journal/, as a trial that was cut short leaves it at
+/// a store that knows the policy's condition by its name only.
+fn nobody_writes(bucket: &str) -> String {
+    let resource = format!("arn:aws:s3:::{bucket}/journal/*");
+    let statement = json!({"Effect": "Deny", "Principal": "*", "Action": ["s3:PutObject"], "Resource": [resource]});
+    json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_that_was_cut_short_and_somebody_elses_policy_are_in_nobodys_way() {
+    let Some(server) = required_in_ci(SeaweedFs::start_with_iam()) else { return };
+    let acme = tenant("acme", "00000001");
+    let made = provider(&server, users()).await.ensure(&acme, None).await.unwrap();
+    let admin = client(&server, &administrator(&server));
+    let trial = format!("{PERSON_INDEX}-trial");
+    for bucket in [&trial, &made.bucket] {
+        let write = || admin.put_object().bucket(bucket).key("journal/x").body(ByteStream::from_static(b"")).send();
+        write().await.unwrap();
+        admin.put_bucket_policy().bucket(bucket).policy(nobody_writes(bucket)).send().await.unwrap();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        while write().await.is_ok() {
+            assert!(tokio::time::Instant::now() < deadline, "{bucket}: the policy counts for nothing");
+        }
+    }
+    // As the next operator does.
+    let again = provider(&server, users()).await.ensure(&acme, Some(&made.access)).await.unwrap();
+    assert_eq!(again, made);
+    let workspace = client(&server, &made.access.workspace);
+    workspace
+        .put_object()
+        .bucket(&made.bucket)
+        .key("journal/y")
+        .body(ByteStream::from_static(b""))
+        .send()
+        .await
+        .unwrap();
+    let left = admin.list_object_versions().bucket(&trial).send().await.unwrap();
+    assert_eq!((left.versions().len(), left.delete_markers().len()), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
