@@ -34,6 +34,7 @@ mod parquet_file;
 mod part_upload;
 mod put_if_absent;
 mod scan;
+mod scanned_store;
 mod schema;
 mod snapshot;
 mod storage;

@@ -44,7 +44,7 @@ impl PinnedTable {
             // Text as views: see `scan_type`.
             schema: Arc::new(transform_schema_to_view(&snapshot.schema())),
             files: snapshot.files(location)?,
-            store: location.storage().store(),
+            store: location.storage().scanned(),
             url: location.storage_url()?,
         })
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable_local::DurableLocal;
 use crate::mounted_credentials::MountedCredentials;
+use crate::scanned_store::{ReadFailure, ScannedStore};
 
 /// Where a tenant's bytes are. It can be written down, so that a worker process opens the same place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,7 @@ pub struct Storage {
     store: Arc<dyn ObjectStore>,
     config: Arc<StorageConfig>,
     id: Arc<str>,
+    scan_failure: ReadFailure,
 }
 
 impl Storage {
@@ -97,13 +99,25 @@ impl Storage {
         // The id is the host part under which DataFusion knows the store: two tenants of one
         // process must never share it, and neither must two stores over one place.
         let id = Sha256Digest::of(uuid::Uuid::new_v4().as_bytes()).to_string().split_off(32);
-        Self { store, config: Arc::new(config), id: id.into() }
+        Self { store, config: Arc::new(config), id: id.into(), scan_failure: ReadFailure::default() }
     }
 
     /// The object store; every path is below the tenant's prefix.
     #[must_use]
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.store)
+    }
+
+    /// The object store for scans, which read and do nothing else.
+    pub(crate) fn scanned(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(ScannedStore::new(self.store(), self.scan_failure.clone()))
+    }
+
+    /// Whether the store has failed a scan since this storage was opened: what went wrong then
+    /// says nothing about the rows.
+    #[must_use]
+    pub fn has_failed_a_scan(&self) -> bool {
+        self.scan_failure.is_seen()
     }
 
     /// What was opened.

@@ -94,7 +94,7 @@ impl QueryBackend for InProcess {
         // The gate judges here again: a plan from outside is never trusted.
         let query = check(&job.sql, &job.catalog).map_err(|refusal| QueryError::Refused(refusal.code.to_string()))?;
         let storage = Storage::open(&job.storage).map_err(|error| private(&error, QueryError::Unavailable))?;
-        let lake = Lake::new(storage);
+        let lake = Lake::new(storage.clone());
         let mut tables = BTreeMap::new();
         for table in &query.tables {
             let unavailable = || QueryError::TableUnavailable(table.clone());
@@ -102,7 +102,12 @@ impl QueryBackend for InProcess {
             let provider = lake.provider(table, *version).await.map_err(|error| private(&error, unavailable()))?;
             tables.insert(table.clone(), provider);
         }
-        evidence_from_tables(&query, &job.catalog, &job.versions, &tables, &job.limits).await
+        let evidence = evidence_from_tables(&query, &job.catalog, &job.versions, &tables, &job.limits).await;
+        match evidence {
+            // Nothing that lies in the statement, and another time it may work.
+            Err(_) if storage.has_failed_a_scan() => Err(QueryError::Unavailable),
+            evidence => evidence,
+        }
     }
 }
 

@@ -86,6 +86,27 @@ async fn the_worker_judges_the_statement_again_and_needs_every_version() {
 }
 
 #[tokio::test]
+async fn a_store_that_fails_under_a_query_is_no_fault_of_the_statement() {
+    let root = tempfile::tempdir().unwrap();
+    let mut job = job(root.path(), SQL).await;
+    for table in job.versions.0.keys() {
+        let folder = root.path().join("lake").join(table.dataset.as_str()).join(table.table.as_str());
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let file = entry.unwrap().path();
+            if file.extension().is_some_and(|extension| extension == "parquet") {
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+    }
+    assert_eq!(InProcess.evidence(&job).await.unwrap_err(), QueryError::Unavailable);
+    let answered = String::from_utf8(answer(&serde_json::to_vec(&job).unwrap()).await.unwrap()).unwrap();
+    assert_eq!(answered, r#"{"failed":{"error":"unavailable"}}"#);
+    // The store was asked for nothing: this one does lie in the statement.
+    job.sql = "SELECT * FROM resident".to_owned();
+    assert_eq!(InProcess.evidence(&job).await.unwrap_err().code(), "refused");
+}
+
+#[tokio::test]
 async fn a_worker_that_crashes_or_babbles_gives_one_neutral_error() {
     let root = tempfile::tempdir().unwrap();
     let job = job(root.path(), SQL).await;
