@@ -1,7 +1,7 @@
 //! A tenant's bucket and its two identities at the object store.
 //!
 //! ```text
-//!  TenantStorage ─▶ S3Storage::ensure ─▶ once: the race of 30 writers, one winner, or the store is refused
+//!  TenantStorage ─▶ S3Storage::ensure ─▶ once: races of writers, one winner each, or the store is refused
 //!                                        bucket: versions · encryption · no public access · lifecycle · policy
 //!                                        identities: intake, lake-api, each with its prefixes alone
 //!                  ─▶ S3Storage::retire ─▶ identities gone, bucket stays

@@ -12,13 +12,17 @@ use futures::future::join_all;
 use super::error::StorageError;
 use super::{Guarantees, bucket, erase};
 
-/// Writers in the race.
-const RACERS: usize = 30;
+/// Races at a time, each for an object of its own.
+const RACES: usize = 10;
+
+/// Writers in a race. Not more: `SeaweedFS` lets them in one by one, and who does not get in sleeps
+/// a second, which every start of an operator would wait for.
+const RACERS: usize = 3;
 
 /// Where is tried; the policy names it.
 const TRIED: &str = "journal/";
 
-/// `SeaweedFS` lets the racers in one by one, and who does not get in sleeps a second.
+/// How long a racer may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The bucket of the trial.
@@ -26,18 +30,20 @@ pub(crate) fn bucket_of(person_index_bucket: &str) -> String {
     format!("{person_index_bucket}-trial")
 }
 
-/// Races 30 writers for one new object, which is the promise that the journal rests on, and
-/// finds out what the store guards by itself. Leaves the bucket empty.
+/// Races writers for new objects, which is the promise that the journal rests on, and finds out
+/// what the store guards by itself. Leaves the bucket empty.
 ///
 /// # Errors
-/// [`StorageError::Race`] when not exactly one writer wins.
+/// [`StorageError::Race`] when not exactly one writer wins each race.
 pub(crate) async fn run(client: &Client, bucket: &str) -> Result<Guarantees, StorageError> {
     // Of a trial that was cut short.
     bucket::remove_policy(client, bucket).await?;
     let tried = async {
-        let winners = race(client, bucket).await?;
-        if winners != 1 {
-            return Err(StorageError::Race { winners, racers: RACERS });
+        for winners in join_all((0..RACES).map(|_| race(client, bucket))).await {
+            let winners = winners?;
+            if winners != 1 {
+                return Err(StorageError::Race { winners, racers: RACERS });
+            }
         }
         let public_access_blocked = bucket::block_public_access(client, bucket).await?;
         Ok(Guarantees { create_only: create_only(client, bucket).await?, public_access_blocked })
