@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::types::{AttachedPolicy, Group};
 use oscar_blueprint::AccessKey;
 use serde_json::Value;
 
@@ -21,11 +22,7 @@ pub(crate) async fn ensure_user(client: &Client, user: &str, policy: &Value) -> 
     }
     let request = client.put_user_policy().user_name(user).policy_name(POLICY).policy_document(policy.to_string());
     request.send().await.map_err(|error| StorageError::call("giving an identity its rights", &error))?;
-    // Rights that somebody else has added are taken away again.
-    for name in policies(client, user).await?.iter().filter(|name| *name != POLICY) {
-        delete_policy(client, user, name).await?;
-    }
-    Ok(())
+    take_rights(client, user, Some(POLICY)).await
 }
 
 /// The user's access key: the known one while the store knows it too, else a new one. Other
@@ -56,18 +53,11 @@ pub(crate) fn renew_at(rotate_after_days: u32) -> SystemTime {
 
 /// Removes a user with everything it has; a user that is gone is fine.
 pub(crate) async fn remove_user(client: &Client, user: &str) -> Result<(), StorageError> {
-    const WHAT: &str = "removing an identity";
     for id in key_ids(client, user).await? {
         delete_key(client, user, &id).await?;
     }
-    for name in policies(client, user).await? {
-        delete_policy(client, user, &name).await?;
-    }
-    match client.delete_user().user_name(user).send().await {
-        Ok(_) => Ok(()),
-        Err(error) if is(&error, "NoSuchEntity") => Ok(()),
-        Err(error) => Err(StorageError::call(WHAT, &error)),
-    }
+    take_rights(client, user, None).await?;
+    gone("removing an identity", client.delete_user().user_name(user).send().await)
 }
 
 /// Whether the store still knows the user.
@@ -79,29 +69,46 @@ pub(crate) async fn exists(client: &Client, user: &str) -> Result<bool, StorageE
     }
 }
 
-/// The names of a user's inline policies; none of a user that is gone.
-async fn policies(client: &Client, user: &str) -> Result<Vec<String>, StorageError> {
-    let mut names = Vec::new();
-    let mut marker: Option<String> = None;
-    loop {
-        let listed = match client.list_user_policies().user_name(user).set_marker(marker).send().await {
-            Ok(listed) => listed,
-            Err(error) if is(&error, "NoSuchEntity") => return Ok(names),
-            Err(error) => return Err(StorageError::call("listing an identity's rights", &error)),
-        };
-        names.extend(listed.policy_names().iter().cloned());
-        marker = listed.marker().map(str::to_owned).filter(|_| listed.is_truncated());
-        if marker.is_none() {
-            return Ok(names);
-        }
+/// Takes every right of a user away but the inline policy that stays: other inline policies,
+/// attached ones and memberships, which somebody else has added. A user that is gone has none.
+async fn take_rights(client: &Client, user: &str, stays: Option<&str>) -> Result<(), StorageError> {
+    const WHAT: &str = "taking an identity's rights";
+    let inline = client.list_user_policies().user_name(user).into_paginator().items().send();
+    for name in some(inline.collect().await)?.iter().filter(|name| Some(name.as_str()) != stays) {
+        gone(WHAT, client.delete_user_policy().user_name(user).policy_name(name).send().await)?;
+    }
+    let attached = client.list_attached_user_policies().user_name(user).into_paginator().items().send();
+    for arn in some(attached.collect().await)?.iter().filter_map(AttachedPolicy::policy_arn) {
+        gone(WHAT, client.detach_user_policy().user_name(user).policy_arn(arn).send().await)?;
+    }
+    let groups = client.list_groups_for_user().user_name(user).into_paginator().items().send();
+    for group in some(groups.collect().await)?.iter().map(Group::group_name) {
+        gone(WHAT, client.remove_user_from_group().user_name(user).group_name(group).send().await)?;
+    }
+    Ok(())
+}
+
+/// What was listed; nothing of a user that is gone, or at a store that knows no such thing.
+fn some<T, E>(listed: Result<Vec<T>, SdkError<E>>) -> Result<Vec<T>, StorageError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match listed {
+        Ok(listed) => Ok(listed),
+        Err(error) if is(&error, "NoSuchEntity") || is(&error, "NotImplemented") => Ok(Vec::new()),
+        Err(error) => Err(StorageError::call("listing an identity's rights", &error)),
     }
 }
 
-async fn delete_policy(client: &Client, user: &str, name: &str) -> Result<(), StorageError> {
-    match client.delete_user_policy().user_name(user).policy_name(name).send().await {
+/// What was to be removed is gone, also where it was before.
+fn gone<T, E>(what: &'static str, removed: Result<T, SdkError<E>>) -> Result<(), StorageError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match removed {
         Ok(_) => Ok(()),
         Err(error) if is(&error, "NoSuchEntity") => Ok(()),
-        Err(error) => Err(StorageError::call("taking an identity's rights", &error)),
+        Err(error) => Err(StorageError::call(what, &error)),
     }
 }
 
@@ -129,11 +136,7 @@ async fn create_key(client: &Client, user: &str) -> Result<AccessKey, StorageErr
 }
 
 async fn delete_key(client: &Client, user: &str, id: &str) -> Result<(), StorageError> {
-    match client.delete_access_key().user_name(user).access_key_id(id).send().await {
-        Ok(_) => Ok(()),
-        Err(error) if is(&error, "NoSuchEntity") => Ok(()),
-        Err(error) => Err(StorageError::call("removing an access key", &error)),
-    }
+    gone("removing an access key", client.delete_access_key().user_name(user).access_key_id(id).send().await)
 }
 
 /// IAM error codes come with and without the word `Exception`, by store.

@@ -61,6 +61,16 @@ fn client(server: &SeaweedFs, key: &AccessKey) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config)
 }
 
+fn iam(server: &SeaweedFs) -> aws_sdk_iam::Client {
+    let config = aws_sdk_iam::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(server.region().to_owned()))
+        .endpoint_url(server.endpoint())
+        .credentials_provider(Credentials::new(server.access_key(), server.secret_key(), None, None, "test"))
+        .build();
+    aws_sdk_iam::Client::from_conf(config)
+}
+
 fn administrator(server: &SeaweedFs) -> AccessKey {
     AccessKey { id: server.access_key().to_owned(), secret: server.secret_key().to_owned(), session_token: None }
 }
@@ -284,6 +294,60 @@ async fn a_trial_that_was_cut_short_and_somebody_elses_policy_are_in_nobodys_way
         .unwrap();
     let left = admin.list_object_versions().bucket(&trial).send().await.unwrap();
     assert_eq!((left.versions().len(), left.delete_markers().len()), (0, 0));
+}
+
+/// Gives a user the run of the store in every way that IAM has, and sees that it counts.
+async fn widen(iam: &aws_sdk_iam::Client, user: &str, key: &AccessKey, bucket: &str, server: &SeaweedFs) {
+    let everything = json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"]}],
+    });
+    let policy = everything.to_string();
+    iam.put_user_policy().user_name(user).policy_name("more").policy_document(&policy).send().await.unwrap();
+    let managed = iam.create_policy().policy_name(format!("{user}-all")).policy_document(&policy).send().await.unwrap();
+    let arn = managed.policy().and_then(|policy| policy.arn()).unwrap().to_owned();
+    iam.attach_user_policy().user_name(user).policy_arn(&arn).send().await.unwrap();
+    let group = format!("{user}-friends");
+    iam.create_group().group_name(&group).send().await.unwrap();
+    iam.attach_group_policy().group_name(&group).policy_arn(&arn).send().await.unwrap();
+    iam.add_user_to_group().group_name(&group).user_name(user).send().await.unwrap();
+    let widened = client(server, key);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while widened.delete_object().bucket(bucket).key("release/x").send().await.is_err() {
+        assert!(tokio::time::Instant::now() < deadline, "the rights count for nothing");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_that_somebody_else_gave_an_identity_are_taken_away_and_do_not_stop_its_removal() {
+    let Some(server) = required_in_ci(SeaweedFs::start_with_iam()) else { return };
+    let provider = provider(&server, users()).await.revisiting_after(Duration::ZERO);
+    let (acme, beta) = (tenant("acme", "00000001"), tenant("beta", "00000002"));
+    let made = provider.ensure(&acme, None).await.unwrap();
+    let neighbour = provider.ensure(&beta, None).await.unwrap();
+    let iam = iam(&server);
+    let user = format!("{}-workspace", made.bucket);
+    widen(&iam, &user, &made.access.workspace, &neighbour.bucket, &server).await;
+    assert_eq!(provider.ensure(&acme, Some(&made.access)).await.unwrap().access, made.access);
+    let inline = iam.list_user_policies().user_name(&user).send().await.unwrap();
+    assert_eq!(inline.policy_names(), ["tenant"]);
+    let attached = iam.list_attached_user_policies().user_name(&user).send().await.unwrap();
+    assert!(attached.attached_policies().is_empty(), "{attached:?}");
+    let groups = iam.list_groups_for_user().user_name(&user).send().await.unwrap();
+    assert!(groups.groups().is_empty(), "{groups:?}");
+    let workspace = client(&server, &made.access.workspace);
+    until_known(&workspace, &made.bucket).await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while workspace.delete_object().bucket(&neighbour.bucket).key("release/x").send().await.is_ok() {
+        assert!(tokio::time::Instant::now() < deadline, "the rights are still there");
+        tokio::task::yield_now().await;
+    }
+    // Amazon refuses to remove a user that still has any.
+    let user = format!("{}-intake", neighbour.bucket);
+    widen(&iam, &user, &neighbour.access.intake, &made.bucket, &server).await;
+    provider.erase(&beta).await.unwrap();
+    assert!(iam.get_user().user_name(&user).send().await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
