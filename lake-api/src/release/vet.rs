@@ -196,8 +196,9 @@ impl ReleaseService {
         prepared: &Prepared,
         judgement: Judgement,
     ) -> Result<(VettingResult, bool), ServiceError> {
-        let verdict_digest =
-            judgement.findings_digest().map_err(|_| ServiceError::Internal("the findings have no canonical form"))?;
+        let verdict_digest = judgement
+            .findings_digest(&self.platform.draw, record.id())
+            .map_err(|_| ServiceError::Internal("the findings have no canonical form"))?;
         let Judgement { verdict, table, findings: rules, hidden, released, witness } = judgement;
         let cells = table.rows.len() as u64;
         let (verdict, reasons, refused) = match verdict {

@@ -61,7 +61,9 @@ pub fn judge(
             findings: tally.into_findings(),
             hidden,
             released,
-            witness: differencing.proof,
+            witness: differencing
+                .proof
+                .map(|proof| context.draw.sealed("oscar-span-proof-v2", &context.release, proof.as_bytes())),
         },
     }
 }

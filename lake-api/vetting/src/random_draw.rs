@@ -13,9 +13,12 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use oscar_permit::{ReleaseId, Sha256Digest};
+
 use crate::LedgerTable;
 
-/// The platform's secret of the draw. It is never printed and has no form to be stored in.
+/// The platform's secret of the draw and of what a receipt says in digests only. It is never
+/// printed and has no form to be stored in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct DrawSecret([u8; 32]);
 
@@ -24,6 +27,20 @@ impl DrawSecret {
     #[must_use]
     pub const fn new(secret: [u8; 32]) -> Self {
         Self(secret)
+    }
+
+    /// What the receipt of a release says of something secret: HMAC-SHA-256 over purpose,
+    /// release and `secret`. A plain digest could be tried out against every possible count,
+    /// and two receipts with the same one would tell that nothing has changed between them.
+    pub(crate) fn sealed(&self, purpose: &str, release: &ReleaseId, secret: &[u8]) -> Sha256Digest {
+        // HMAC takes keys of every length; the error is for other algorithms.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return Sha256Digest::of("") };
+        for part in [purpose.as_bytes(), release.as_str().as_bytes()] {
+            mac.update(part);
+            mac.update(b"\0");
+        }
+        mac.update(secret);
+        Sha256Digest::from_bytes(mac.finalize().into_bytes().into())
     }
 }
 

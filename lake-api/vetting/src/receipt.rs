@@ -35,7 +35,7 @@ pub struct Receipt {
     pub outputs: BTreeMap<String, Sha256Digest>,
     /// Digest of the rule verdicts ([`crate::Judgement::findings_digest`]).
     pub findings: Sha256Digest,
-    /// Digest of the differencing proof, where there is one.
+    /// Digest of the differencing proof under the platform's secret, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<Sha256Digest>,
     /// Number of released tables in the ledger that the release was compared with.

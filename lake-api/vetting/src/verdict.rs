@@ -104,8 +104,8 @@ pub struct Judgement {
     pub hidden: Vec<HiddenCell>,
     /// The person sets to remember once the table is released; empty when refused.
     pub released: LedgerTable,
-    /// Digest of the proof that no combination of released tables singles out few
-    /// persons; `None` when there is no such proof.
+    /// Digest of the proof that no combination of released tables singles out few persons,
+    /// under the platform's secret; `None` when there is no such proof.
     pub witness: Option<Sha256Digest>,
 }
 
@@ -118,15 +118,15 @@ struct DigestedFindings<'a> {
 }
 
 impl Judgement {
-    /// The rule-verdict digest of the receipt. It covers the ledger's person sets, which
-    /// nobody outside knows: otherwise the few possible findings could be tried one by
-    /// one against the digest, and the digest would tell why a cell is hidden.
+    /// The rule-verdict digest of the receipt, under the platform's secret and of this
+    /// release alone: otherwise the few possible findings could be tried one by one against
+    /// it, and two releases of the same statement would tell whether a hidden cell is empty.
     ///
     /// # Errors
     /// When a key has no canonical form.
-    pub fn findings_digest(&self) -> Result<Sha256Digest, CanonicalError> {
+    pub fn findings_digest(&self, secret: &DrawSecret, release: &ReleaseId) -> Result<Sha256Digest, CanonicalError> {
         let Self { verdict, table: _, findings, hidden, released, witness: _ } = self;
         let digested = DigestedFindings { verdict, findings, hidden, ledger: released.digest() };
-        Ok(Sha256Digest::of(canonical_json(&digested)?))
+        Ok(secret.sealed("oscar-findings-v2", release, &canonical_json(&digested)?))
     }
 }

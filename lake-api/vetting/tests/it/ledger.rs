@@ -1,9 +1,12 @@
 //! R7 between releases, through the whole judgement.
 
-use oscar_vetting::{AggregateKind, ReviewReason, Verdict};
+use oscar_permit::ReleaseId;
+use oscar_vetting::{AggregateKind, DrawSecret, Judgement, ReleaseContext, ReviewReason, Verdict};
 use rstest::rstest;
 
-use crate::population::{Row, Statement, group, judge_after, judge_alone, refused_by, shown, text};
+use crate::population::{
+    Row, Statement, context, group, judge_after, judge_alone, profile, refused_by, release, shown, text,
+};
 
 const PERSONS: &[AggregateKind] = &[AggregateKind::CountPersons];
 
@@ -112,17 +115,25 @@ fn a_support_that_misses_few_persons_of_an_earlier_cell_is_hidden() {
 }
 
 #[test]
-fn the_digest_of_the_findings_tells_apart_what_the_requester_cannot() {
-    let small = judge_alone(&by_group(&six_groups_and(9)));
-    let smaller = judge_alone(&by_group(&six_groups_and(8)));
-    assert_eq!(small.table, smaller.table);
-    assert_eq!(
-        small.findings_digest().unwrap(),
-        smaller.findings_digest().unwrap(),
-        "no count of a hidden cell is in it"
-    );
+fn the_digests_of_a_receipt_say_nothing_without_the_platforms_secret() {
+    let (one, other) = (release(), "rel-2".parse::<ReleaseId>().unwrap());
+    let (secret, another) = (DrawSecret::new([0; 32]), DrawSecret::new([1; 32]));
+    let evidence = by_group(&six_groups_and(9));
+    let small = judge_alone(&evidence);
+    let of = |judgement: &Judgement, secret, id| judgement.findings_digest(secret, id).unwrap();
+    assert_eq!(of(&small, &secret, &one), of(&small, &secret, &one), "an auditor with the secret can compute it again");
+    assert_ne!(of(&small, &secret, &one), of(&small, &another, &one), "nobody can without");
+    assert_ne!(of(&small, &secret, &one), of(&small, &secret, &other), "equal digests would tell of equal findings");
     let absent = judge_alone(&by_group(&six_groups_and(0)));
-    assert_ne!(small.findings_digest().unwrap(), absent.findings_digest().unwrap());
+    assert_ne!(of(&small, &secret, &one), of(&absent, &secret, &one), "an auditor is told what the requester is not");
+
+    let witness = |secret, id: &ReleaseId| {
+        let context = ReleaseContext { draw: secret, release: id.clone(), ..context() };
+        oscar_vetting::judge(&evidence, &profile(10), std::slice::from_ref(&small.released), &context).witness.unwrap()
+    };
+    assert_eq!(witness(secret, &one), witness(secret, &one));
+    assert_ne!(witness(secret, &one), witness(another, &one));
+    assert_ne!(witness(secret, &one), witness(secret, &other));
 }
 
 #[test]
