@@ -22,9 +22,9 @@ use super::walk::Walker;
 
 type Judged<T> = Result<T, RefusalCode>;
 
-const MAX_KEYS: usize = 12;
+pub(crate) const MAX_KEYS: usize = 12;
 const MAX_AGGREGATES: usize = 24;
-const MAX_GROUPING_SETS: usize = 64;
+pub(crate) const MAX_GROUPING_SETS: usize = 64;
 
 /// The aggregation from UNIT to VET.
 #[derive(Debug, Clone)]

@@ -251,6 +251,15 @@ const CORPUS: &[(&str, &str)] = &[
         "SELECT count(*) FROM resident GROUP BY CUBE (sex, region, parish, age, income, born, sex || 'a', sex || 'b', sex || 'c', sex || 'd', sex || 'e', sex || 'f', sex || 'g')",
         "too-many-columns",
     ),
+    // Sets that are multiplied out before a plan can be looked at.
+    (
+        "SELECT count(*) FROM resident GROUP BY CUBE (sex, region, parish), ROLLUP (age, income, born, region + 1, age + 1, age + 2, age + 3, age + 4)",
+        "too-many-columns",
+    ),
+    (
+        "SELECT count(*) FROM (SELECT person_id FROM resident GROUP BY person_id, GROUPING SETS (CUBE (sex, region, parish, age), CUBE (income, born, sex, region, age))) AS t",
+        "too-many-columns",
+    ),
 ];
 
 fn refusal(sql: &str) -> oscar_query::GateRefusal {
@@ -289,8 +298,11 @@ fn generated() -> Vec<(String, &'static str)> {
     let aggregates = (0..40).map(|n| format!("sum(age + {n}) AS n{n}")).collect::<Vec<_>>().join(", ");
     let names = (0..150).map(|n| format!("age AS n{n}")).collect::<Vec<_>>().join(", ");
     let link = |n: usize| format!(", c{n} AS (SELECT a.age FROM c{0} AS a JOIN c{0} AS b ON a.age = b.age)", n - 1);
+    let multiplied =
+        format!("SELECT count(*) FROM resident GROUP BY CUBE (sex, region, age, born){}", ", age".repeat(1900));
     let doubling = (1..40).map(link).collect::<Vec<_>>().concat();
     vec![
+        (multiplied, "too-many-columns"),
         (format!("WITH c0 AS (SELECT age FROM resident){doubling} SELECT count(*) FROM c39"), "too-many-tables"),
         (format!("SELECT count(*) FROM resident WHERE sex = '{}'", "x".repeat(1 << 20)), "text-too-long"),
         (format!("SELECT sum({terms}) FROM resident"), "text-too-long"),
