@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct QueryLimits {
-    /// Cells of one grouping set. The profile's own limit is stricter; this one bounds memory.
+    /// Cells of all grouping sets. The profile's own limit is stricter; this one bounds memory.
     pub max_cells: usize,
     /// Bytes the engine may hold, and again as many for the evidence.
     pub memory_bytes: usize,

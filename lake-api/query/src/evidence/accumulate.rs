@@ -99,6 +99,9 @@ pub(crate) struct PartialTable {
     pub(crate) distinct: Vec<Vec<(u32, u32)>>,
 }
 
+/// Words of evidence that a partition takes in before it looks at the memory held: 16 MiB.
+const WORDS_BETWEEN_LOOKS: usize = 1 << 21;
+
 /// One partition's accumulator.
 pub(crate) struct Accumulator {
     layout: Arc<Layout>,
@@ -107,6 +110,7 @@ pub(crate) struct Accumulator {
     pub(crate) values: Vec<Box<dyn GroupValues>>,
     groups: Vec<usize>,
     ids: Vec<usize>,
+    /// Words since the last look at the memory held.
     pushed: usize,
 }
 
@@ -160,6 +164,7 @@ impl Accumulator {
         let carries = carried(batch, &layout);
         let values: Vec<ValueColumn<'_>> =
             layout.value_columns.iter().map(|(place, number)| ValueColumn::of(batch.column(*place), *number)).collect();
+        let mut cells = 0;
         for (table, set) in self.tables.iter_mut().zip(&layout.grouping_sets) {
             match &mut table.interner {
                 None => {
@@ -174,7 +179,8 @@ impl Accumulator {
                         .map(|(_, key)| Arc::clone(key))
                         .collect();
                     interner.intern(&keys, &mut self.groups)?;
-                    if interner.len() > layout.max_cells {
+                    cells += interner.len();
+                    if cells > layout.max_cells {
                         return Err(AccumulateError::TooLarge);
                     }
                     table.cells.resize_with(interner.len(), CellBuffer::default);
@@ -183,8 +189,10 @@ impl Accumulator {
             push_rows(&mut table.cells, &self.groups, persons, &carries, &values, layout.shape.adding.len());
         }
         self.push_distinct(batch, &carries)?;
-        self.pushed += rows;
-        if self.pushed < 1 << 20 {
+        // Every grouping set keeps its person, values and values counted distinctly of a row.
+        let words = 1 + layout.value_columns.len() + layout.distinct.len();
+        self.pushed += rows * words * layout.grouping_sets.len();
+        if self.pushed < WORDS_BETWEEN_LOOKS {
             return Ok(None);
         }
         self.pushed = 0;
