@@ -23,11 +23,13 @@ use datafusion::common::{Column, DataFusionError, JoinType, Result};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::logical_plan::TableScanBuilder;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, Filter, Join, LogicalPlan, Projection, SubqueryAlias, TableScan, Union, Window, cast,
+    Aggregate, Distinct, Expr, ExprSchemable as _, Filter, Join, LogicalPlan, Projection, SubqueryAlias, TableScan,
+    Union, Window, cast, try_cast,
 };
 use datafusion::prelude::coalesce;
 use oscar_permit::{PERSON_INDEX_COLUMN, TableKind, TableRef};
 
+use super::key_values::grouping_type;
 use crate::catalog::PermittedCatalog;
 use crate::gate::{Boundary, Number, PermittedSource, Statistic};
 use crate::scan::PolicyScan;
@@ -62,7 +64,11 @@ pub(crate) fn carry(boundary: &Boundary, sources: &Sources<'_>) -> Result<Carrie
     let person = person.ok_or_else(|| internal("the boundary is not over persons"))?;
     let mut exprs: Vec<Expr> = Vec::new();
     for key in &boundary.keys {
-        exprs.push(key.expr.clone().alias(format!("__oscar_key_{}", exprs.len())));
+        let plain = match grouping_type(&key.expr.get_type(plan.schema())?) {
+            Some(plain) => try_cast(key.expr.clone(), plain),
+            None => key.expr.clone(),
+        };
+        exprs.push(plain.alias(format!("__oscar_key_{}", exprs.len())));
     }
     let mut inputs = Vec::with_capacity(boundary.aggregates.len());
     for aggregate in &boundary.aggregates {

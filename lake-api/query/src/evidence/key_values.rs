@@ -26,6 +26,18 @@ pub(crate) fn key_values(array: &ArrayRef) -> Result<Vec<KeyValue>> {
     })
 }
 
+/// What keys are cast to before they are grouped: the plain type where two values of the
+/// engine's may be one of vetting's. Grouped apart they would be two cells with one key.
+pub(crate) fn grouping_type(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::UInt64 => Some(DataType::Int64),
+        DataType::Timestamp(unit, zone) if *unit != TimeUnit::Microsecond => {
+            Some(DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))
+        }
+        _ => None,
+    }
+}
+
 /// The widest type of a key's family.
 fn plain_type(data_type: &DataType) -> Result<DataType> {
     Ok(match data_type {

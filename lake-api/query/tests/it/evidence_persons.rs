@@ -1,6 +1,6 @@
 //! Who is in a cell: compared with an oracle that can see the hidden column.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{Int32Type, Int64Type};
@@ -174,6 +174,29 @@ async fn too_many_cells_end_the_query_with_their_own_code() {
     let limits = QueryLimits { max_cells: 50, ..QueryLimits::default() };
     let result = evidence_from_tables(&query, &catalog, &PinnedVersions::default(), &stored(), &limits).await;
     assert_eq!(result.unwrap_err(), QueryError::TooLarge);
+}
+
+#[tokio::test]
+async fn the_cells_of_all_grouping_sets_count_together() {
+    let catalog = filtered_catalog();
+    let query = check("SELECT income, age, count(*) AS n FROM resident GROUP BY CUBE (income, age)", &catalog).unwrap();
+    let alone = check("SELECT income, age, count(*) AS n FROM resident GROUP BY income, age", &catalog).unwrap();
+    let cells = async |query, max_cells| {
+        let limits = QueryLimits { max_cells, ..QueryLimits::default() };
+        evidence_from_tables(query, &catalog, &PinnedVersions::default(), &stored(), &limits).await
+    };
+    let found = cells(&alone, 100_000).await.unwrap().cells.len();
+    assert!(cells(&alone, found).await.is_ok());
+    assert_eq!(cells(&query, found).await.unwrap_err(), QueryError::TooLarge);
+}
+
+#[tokio::test]
+async fn keys_that_differ_by_less_than_a_result_can_say_are_one_cell() {
+    let (_, evidence) =
+        evidence("SELECT CAST(age AS TIMESTAMP) AS k, count(*) AS n FROM resident GROUP BY 1").await.unwrap();
+    let keys: BTreeSet<_> = evidence.cells.iter().map(|cell| &cell.key).collect();
+    assert_eq!(keys.len(), evidence.cells.len());
+    assert!(keys.len() <= 2, "ages are nanoseconds here, all within the first microsecond: {keys:?}");
 }
 
 #[tokio::test]
