@@ -13,6 +13,7 @@ pub mod cluster;
 mod delivery;
 mod installation;
 mod link;
+pub mod own_operator;
 pub mod readme;
 mod small_disk;
 

@@ -17,6 +17,7 @@ use oscar_peers::{PeerError, skipped};
 mod bad_input;
 mod disruption;
 mod fail_closed;
+mod fault_points;
 mod firewall;
 mod furnished;
 mod hijack;
