@@ -2,13 +2,16 @@
 //! many writers at once lose nothing.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, PutMode};
-use oscar_journal::{Actor, Event, Journal, VerifyOptions, VerifyReport, verify};
+use oscar_journal::{
+    Actor, Event, Journal, JournalError, RecordError, TransactError, VerifyOptions, VerifyReport, verify,
+};
 use oscar_peers::{SeaweedFs, in_ci, required_in_ci};
 
 use crate::cast::{key, started};
@@ -42,28 +45,47 @@ async fn thirty_racing_creates_have_one_winner(store: &Arc<dyn ObjectStore>) {
 async fn twenty_writers_lose_nothing(store: &Arc<dyn ObjectStore>) {
     let begun = Instant::now();
     let until = begun + soak();
+    let longest = until + Duration::from_secs(300);
     let writers = (0..20).map(|writer| {
         let store = Arc::clone(store);
         tokio::spawn(async move {
             let journal = Journal::open(store, key()).await.unwrap();
             let actor = Actor::service(&format!("writer-{writer}"));
-            let mut confirmed = Vec::new();
-            // Whoever is slow to get through at first gets the time: fairness is not what is tested.
+            let (mut confirmed, mut crowded_out) = (Vec::new(), 0_u32);
+            // Whoever is slow to get through gets the time: fairness is not what is tested.
             while Instant::now() < until || confirmed.is_empty() {
                 let build = format!("{}", confirmed.len());
-                let recorded = if writer % 2 == 0 {
-                    let decide = |_: &_| Ok::<_, std::convert::Infallible>(vec![started(&build)]);
-                    journal.transact(actor.clone(), decide).await.unwrap()[0]
+                let outcome = if writer % 2 == 0 {
+                    let decide = |_: &_| Ok::<_, Infallible>(vec![started(&build)]);
+                    match journal.transact(actor.clone(), decide).await {
+                        Ok(recorded) => Some(recorded[0]),
+                        Err(TransactError::Journal(JournalError::Contention)) => None,
+                        Err(error) => panic!("{error}"),
+                    }
                 } else {
-                    journal.record(actor.clone(), started(&build)).await.unwrap()
+                    match journal.record(actor.clone(), started(&build)).await {
+                        Ok(recorded) => Some(recorded),
+                        Err(RecordError::Journal(error)) if matches!(*error, JournalError::Contention) => None,
+                        Err(error) => panic!("{error}"),
+                    }
                 };
-                confirmed.push((recorded.sequence, recorded.index));
+                match outcome {
+                    Some(recorded) => confirmed.push((recorded.sequence, recorded.index)),
+                    // Not recorded, which the count at the end proves; the next try is a new event.
+                    None => crowded_out += 1,
+                }
+                assert!(Instant::now() < longest, "writer {writer} does not get through");
             }
-            (writer, confirmed)
+            (writer, confirmed, crowded_out)
         })
     });
-    let confirmed: BTreeMap<usize, Vec<(u64, usize)>> =
-        futures::future::join_all(writers).await.into_iter().map(Result::unwrap).collect();
+    let mut confirmed: BTreeMap<usize, Vec<(u64, usize)>> = BTreeMap::new();
+    let mut crowded_out = 0;
+    for outcome in futures::future::join_all(writers).await {
+        let (writer, places, refusals) = outcome.unwrap();
+        confirmed.insert(writer, places);
+        crowded_out += refusals;
+    }
     let took = begun.elapsed();
     let total: usize = confirmed.values().map(Vec::len).sum();
     let journal = Journal::open(Arc::clone(store), key()).await.unwrap();
@@ -78,7 +100,10 @@ async fn twenty_writers_lose_nothing(store: &Arc<dyn ObjectStore>) {
     let written: usize = records.iter().map(|record| record.entries.len()).sum();
     assert_eq!(written, total, "nothing lost, nothing twice");
     let fewest = confirmed.values().map(Vec::len).min().unwrap();
-    println!("{total} events by 20 writers in {took:.1?}, fewest of one writer {fewest}, {} records", records.len());
+    println!(
+        "{total} events by 20 writers in {took:.1?}, fewest of one writer {fewest}, {} records, {crowded_out} refused for contention",
+        records.len()
+    );
 }
 
 async fn a_checkpoint_shortens_the_start_and_everything_verifies(store: &Arc<dyn ObjectStore>) -> VerifyReport {

@@ -40,6 +40,9 @@ pub(crate) fn assemble(
     for (set, (used, partials)) in layout.grouping_sets.iter().zip(tables).enumerate() {
         let whole = join_partials(layout, used, partials, &translations)?;
         cells.extend(finish_cells(query, layout, set, whole)?);
+        if cells.len() > layout.max_cells {
+            return Err(AccumulateError::TooLarge);
+        }
     }
     Ok(Evidence {
         keys: keys(query, catalog),

@@ -257,7 +257,7 @@ const CORPUS: &[(&str, &str)] = &[
         "too-many-columns",
     ),
     (
-        "SELECT count(*) FROM (SELECT person_id FROM resident GROUP BY person_id, GROUPING SETS (CUBE (sex, region, parish, age), CUBE (income, born, sex, region, age))) AS t",
+        "SELECT count(*) FROM (SELECT person_id FROM resident GROUP BY person_id, CUBE (sex, region, parish), GROUPING SETS ((income), (born), (age), (income, born), (income, age), (born, age), (sex), (region), (parish))) AS t",
         "too-many-columns",
     ),
 ];
