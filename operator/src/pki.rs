@@ -24,7 +24,7 @@ pub enum PkiError {
     Form(&'static str, String),
     /// The authority's time is over.
     #[error(
-        "the certificate authority ended at {0}; put a new one into the Secret oscar-ca, or delete the Secret to have one made"
+        "the certificate authority ended at {0}; put a new one into the Secret oscar-ca, or annotate it with host.oscar-project.com/deletion=allowed and delete the Secret to have one made"
     )]
     AuthorityEnded(String),
     /// The certificate could not be made.

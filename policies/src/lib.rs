@@ -14,6 +14,7 @@
 //! | `findings` | status and finalizers of our kinds are the operator's |
 //! | `operator-home` | the operator writes nowhere else |
 //! | `operator-identity` | nobody else gets its token |
+//! | `deletion-protection` | what all tenants hang on is not deleted by a slip of the hand |
 //! | `admission-settings` | who changes the settings of the policies |
 //!
 //! Whatever varies between installations is in one object, [`SETTINGS`]. The operator's name
@@ -23,7 +24,7 @@
 //! denies what such a policy looks at while its settings are missing.
 
 /// Every policy with its binding: the name without the prefix `oscar-`, and the YAML text.
-pub const POLICIES: [(&str, &str); 11] = [
+pub const POLICIES: [(&str, &str); 12] = [
     ("tenant-namespaces", include_str!("../tenant-namespaces.yaml")),
     ("tenant-objects", include_str!("../tenant-objects.yaml")),
     ("tenant-pods", include_str!("../tenant-pods.yaml")),
@@ -34,6 +35,7 @@ pub const POLICIES: [(&str, &str); 11] = [
     ("findings", include_str!("../findings.yaml")),
     ("operator-home", include_str!("../operator-home.yaml")),
     ("operator-identity", include_str!("../operator-identity.yaml")),
+    ("deletion-protection", include_str!("../deletion-protection.yaml")),
     ("admission-settings", include_str!("../admission-settings.yaml")),
 ];
 

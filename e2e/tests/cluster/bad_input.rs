@@ -38,6 +38,9 @@ fn names_and_fields_that_cannot_be_are_refused_with_the_rule() {
     let mut plain = tenant("plain", &cluster.issuer());
     plain["spec"]["issuers"][0]["issuer"] = json!("http://198.18.0.1");
     refused(cluster, "an issuer without TLS", &plain, "an issuer is an https URL");
+    let mut vast = tenant("vast", &cluster.issuer());
+    vast["spec"]["storage"]["quota"] = json!("17000000Ti");
+    refused(cluster, "a quota that nobody can count", &vast, "a quota is at most 100000Ti");
     let mut inverted = permit("fseid-1", "2027-01-01T00:00:00Z", "2026-01-01T00:00:00Z");
     refused(cluster, "inverted dates", &inverted, "validUntil");
     inverted["spec"]["validUntil"] = json!("2028-01-01T00:00:00Z");
@@ -161,6 +164,9 @@ fn a_storage_class_that_is_not_there_and_an_authority_that_has_ended_are_said_wi
     let said = not(cluster, &["tenant", "ended"], "WorkspaceReady", "CertificateAuthorityExpired");
     assert!(said.contains("oscar-ca") && said.contains("delete the Secret"), "{said}");
     cluster.wait_for(&["tenant", "ended"], "Stalled", "True").unwrap();
+    cluster
+        .kubectl(&["-n", HOME, "annotate", "secret", "oscar-ca", "host.oscar-project.com/deletion=allowed"])
+        .unwrap();
     cluster.kubectl(&["-n", HOME, "delete", "secret", "oscar-ca"]).unwrap();
     cluster.wait_for(&["tenant", "ended"], "Ready", "True").unwrap();
     cluster.trust().unwrap();

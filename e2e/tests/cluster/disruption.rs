@@ -256,6 +256,9 @@ fn certificate_authority_replaced(held: &Held<'_>) {
         secret["data"]["tls.crt"].as_str().unwrap().to_owned()
     };
     let (before, trusted) = (serial(), cluster.trusted().unwrap().unwrap());
+    cluster
+        .kubectl(&["-n", HOME, "annotate", "secret", "oscar-ca", "host.oscar-project.com/deletion=allowed"])
+        .unwrap();
     cluster.kubectl(&["-n", HOME, "delete", "secret", "oscar-ca"]).unwrap();
     seconds_until(cluster, "a new authority has issued the tenant's certificate", || Ok(serial() != before));
     let both = cluster.trusted().unwrap().unwrap();

@@ -93,6 +93,7 @@ fn whoever_has_every_right_but_is_not_the_operator_changes_nothing_of_a_tenant()
     objects(&mut attempts);
     pods(&mut attempts);
     findings(&mut attempts);
+    slips(&mut attempts);
     attempts.were_in_vain();
     cluster.wait_for(&["tenant", "guarded"], "Ready", "True").unwrap();
     cluster.kubectl(&["delete", "tenant", "guarded", "--timeout=150s"]).unwrap();
@@ -192,6 +193,14 @@ fn namespaces(attempts: &mut Attempts<'_>, uid: &str) {
         &["label", "namespace", "gateway", "host.oscar-project.com/tenant=guarded"],
         "",
     );
+}
+
+/// What nobody means to do.
+fn slips(attempts: &mut Attempts<'_>) {
+    let mut slip = |what: &str, arguments: &[&str]| attempts.denied(what, "deletion-protection", arguments, "");
+    slip("the operator's namespace", &["delete", "namespace", HOME, "--wait=false"]);
+    slip("the definition of tenants", &["delete", "crd", "tenants.host.oscar-project.com", "--wait=false"]);
+    slip("all master keys", &["-n", HOME, "delete", "secrets", "-l", "host.oscar-project.com/tenant=guarded"]);
 }
 
 fn objects(attempts: &mut Attempts<'_>) {
