@@ -26,6 +26,9 @@ pub enum StorageError {
         /// Writers.
         racers: usize,
     },
+    /// Other tenants' identities are being made.
+    #[error("the identities of other tenants are made first; this one's turn comes")]
+    Queued,
     /// The bucket belongs to somebody else.
     #[error("the bucket {0} exists and is not ours; choose another storage.bucketPrefix")]
     Foreign(String),
@@ -65,6 +68,7 @@ impl StorageError {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
+            Self::Queued => "StoreBusy",
             Self::Call { transient: true, .. } => "StoreUnavailable",
             Self::Call { transient: false, .. } => "StoreRefuses",
             Self::Race { .. } => "StoreIgnoresPutIfAbsent",
@@ -78,7 +82,7 @@ impl StorageError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Call { transient, .. } => *transient,
-            Self::Remains { .. } => true,
+            Self::Remains { .. } | Self::Queued => true,
             Self::Race { .. } | Self::Foreign(_) => false,
         }
     }

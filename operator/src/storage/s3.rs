@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use oscar_blueprint::ObjectStore;
 use parking_lot::Mutex;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::credentials::{Clients, clients};
 use super::error::StorageError;
@@ -21,6 +21,15 @@ use super::{
 /// access key still serves: pods have long taken the new one up by then.
 const REVISIT: Duration = Duration::from_mins(10);
 
+/// Identity calls that are under way at a time: some stores answer them one after the other,
+/// and a call that waits inside the store runs into its time limit.
+const IDENTITY_CALLS: usize = 2;
+/// Tenants that may wait for their turn. Less than the tenants that are reconciled at a time:
+/// a permit that is revoked must not wait behind new tenants.
+const IDENTITY_QUEUE: usize = 4;
+/// The longest name of an IAM user.
+const LONGEST_USER: usize = 64;
+
 /// Buckets and identities through the AWS SDK.
 #[derive(Debug)]
 pub struct S3Storage {
@@ -32,6 +41,8 @@ pub struct S3Storage {
     /// What the store was found to guard by itself, once the race was won by one and the
     /// bucket of the person index made.
     shared: OnceCell<Guarantees>,
+    identity_calls: Semaphore,
+    identity_queue: Semaphore,
     /// When each tenant was found in order, and under which settings.
     visits: Mutex<BTreeMap<String, Visit>>,
 }
@@ -64,6 +75,8 @@ impl S3Storage {
             clients,
             revisit: REVISIT,
             shared: OnceCell::new(),
+            identity_calls: Semaphore::new(IDENTITY_CALLS),
+            identity_queue: Semaphore::new(IDENTITY_QUEUE),
             visits: Mutex::default(),
         }
     }
@@ -82,7 +95,7 @@ impl S3Storage {
     }
 
     fn user(&self, tenant: &TenantStorage, zone: &str) -> String {
-        format!("{}-{}-{}-{zone}", self.settings.bucket_prefix, tenant.tenant, tenant.tag)
+        user_name(&self.settings.bucket_prefix, tenant.tenant.as_str(), &tenant.tag, zone)
     }
 
     /// The bucket of the person index is the installation's, made once; no tenant's storage is
@@ -147,6 +160,15 @@ impl S3Storage {
     }
 }
 
+/// The name of a tenant's user. Where it would be too long the tenant's name is cut: its tag
+/// tells it from others.
+fn user_name(prefix: &str, tenant: &str, tag: &str, zone: &str) -> String {
+    let rest = format!("-{tag}-{zone}");
+    let room = LONGEST_USER.saturating_sub(prefix.len() + 1 + rest.len());
+    let tenant: String = tenant.chars().take(room).collect();
+    format!("{prefix}-{tenant}{rest}")
+}
+
 #[async_trait]
 impl StorageProvider for S3Storage {
     async fn ensure(&self, tenant: &TenantStorage, known: Option<&Access>) -> Result<Ensured, StorageError> {
@@ -162,6 +184,13 @@ impl StorageProvider for S3Storage {
             bucket::create(s3, &bucket, &self.region).await?;
             bucket::configure(s3, &bucket, days, &self.settings.encryption, guarantees).await?;
         }
+        let _place = match (self.identity_queue.try_acquire(), known) {
+            (Ok(place), _) => place,
+            // Only looked after: that has time until the next reconcile.
+            (Err(_), Some(access)) if !due => return Ok(Ensured { bucket, access: access.clone(), guarantees }),
+            (Err(_), _) => return Err(StorageError::Queued),
+        };
+        let _turn = self.identity_calls.acquire().await.map_err(|_| StorageError::Queued)?;
         let access = self.ensure_access(&bucket, tenant, known).await?;
         self.visits.lock().insert(bucket.clone(), Visit { at: Instant::now(), landing_retention_days: days });
         Ok(Ensured { bucket, access, guarantees })
@@ -196,5 +225,20 @@ impl StorageProvider for S3Storage {
             return Err(StorageError::Remains { objects: remains, identities });
         }
         Ok(erased)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_users_fit_and_tell_tenants_apart() {
+        assert_eq!(user_name("oscar", "acme", "1a2b3c4d", "workspace"), "oscar-acme-1a2b3c4d-workspace");
+        let longest = "a".repeat(40);
+        let (one, other) =
+            ["1a2b3c4d", "5e6f7a8b"].map(|tag| user_name("twelve-chars", &longest, tag, "workspace")).into();
+        assert!(one.len() <= LONGEST_USER && one != other, "{one}");
+        assert!(one.ends_with("-1a2b3c4d-workspace"), "{one}");
     }
 }
