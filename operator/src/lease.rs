@@ -80,16 +80,12 @@ impl Leadership {
         }
     }
 
-    /// Renews until told to stop or until it is lost; returns whether it was lost. The Lease
-    /// is given back at a stop, so that a successor need not wait for its end.
+    /// Renews until told to stop or until it is lost; returns whether it was lost.
     pub async fn hold(&self, stop: &CancellationToken) -> bool {
         let mut renewed = Instant::now();
         loop {
             tokio::select! {
-                () = stop.cancelled() => {
-                    self.release().await;
-                    return false;
-                }
+                () = stop.cancelled() => return false,
                 () = tokio::time::sleep(self.terms.renew) => {}
             }
             match tokio::time::timeout(self.terms.renew, self.attempt(&mut None)).await {
@@ -162,7 +158,9 @@ impl Leadership {
         }
     }
 
-    async fn release(&self) {
+    /// Gives the Lease back, so that a successor need not wait for its end; for a holder that
+    /// no longer writes.
+    pub async fn release(&self) {
         let given_back = async {
             let Some(mut lease) = self.leases.get_opt(NAME).await? else { return Ok(()) };
             let spec = lease.spec.get_or_insert_default();

@@ -40,6 +40,7 @@ pub struct Metrics {
     ready: Family<ByTenant, Gauge>,
     isolated: Family<ByTenant, Gauge>,
     quarantines: Family<ByTenant, Counter>,
+    doors: Family<ByTenant, Gauge>,
 }
 
 impl Default for Metrics {
@@ -56,8 +57,10 @@ impl Default for Metrics {
             ready: Family::default(),
             isolated: Family::default(),
             quarantines: Family::default(),
+            doors: Family::default(),
         };
-        let Self { registry, seconds, failures, writes, repairs, leader, ready, isolated, quarantines } = &mut metrics;
+        let Self { registry, seconds, failures, writes, repairs, leader, ready, isolated, quarantines, doors } =
+            &mut metrics;
         registry.register("reconcile_seconds", "Duration of reconciles", seconds.clone());
         registry.register("reconcile_failures", "Reconciles that failed, by reason", failures.clone());
         registry.register("writes", "Requests that wrote something", writes.clone());
@@ -66,6 +69,8 @@ impl Default for Metrics {
         registry.register("tenant_ready", "1 while a tenant is Ready", ready.clone());
         registry.register("tenant_isolated", "1 while a tenant's firewall was measured to hold", isolated.clone());
         registry.register("quarantines", "Times that a tenant was taken off the gateway", quarantines.clone());
+        let help = "Namespaces of a tenant whose pods somebody may enter now (break glass)";
+        registry.register("break_glass_open", help, doors.clone());
         metrics
     }
 }
@@ -124,12 +129,18 @@ impl Metrics {
         self.quarantines.get_or_create(&ByTenant { tenant: tenant.to_owned() }).inc();
     }
 
+    /// Notes how many of a tenant's namespaces somebody may enter.
+    pub fn doors(&self, tenant: &str, open: i64) {
+        self.doors.get_or_create(&ByTenant { tenant: tenant.to_owned() }).set(open);
+    }
+
     /// Forgets a tenant that is gone.
     pub fn forget(&self, tenant: &str) {
         let labels = ByTenant { tenant: tenant.to_owned() };
         self.ready.remove(&labels);
         self.isolated.remove(&labels);
         self.quarantines.remove(&labels);
+        self.doors.remove(&labels);
     }
 
     /// The text in the format `OpenMetrics`.

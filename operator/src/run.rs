@@ -37,6 +37,10 @@ use crate::storage::{S3Storage, StorageProvider};
 use crate::trigger::{Triggered, trigger};
 use crate::world::{TENANT_MANAGER, World};
 
+/// How long reconciles that have begun may go on after the last renewal: less than what is
+/// left of the Lease then, with what giving it back takes.
+const LAST_RECONCILES: Duration = Duration::from_secs(8);
+
 /// Reconciles asked for within so short a time become one.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
@@ -126,6 +130,7 @@ pub async fn run(
         extracts: watched.extracts.clone(),
         failures: Failures::default(),
         disturbances: Disturbances::default(),
+        announced: tenant::Announced::default(),
         trusted: Mutex::default(),
         trigger: triggers,
         settings,
@@ -138,17 +143,22 @@ pub async fn run(
     // Part of this future: whoever drops it has stopped the controllers, too.
     let mut running = JoinSet::new();
     running.spawn(control(Arc::clone(&context), watched, triggered, controllers.clone()));
-    let lost = leadership.hold(&stop).await;
+    let lost = tokio::select! {
+        lost = leadership.hold(&stop) => lost,
+        _ = running.join_next() => anyhow::bail!("a controller has ended; starting anew is the only safe way on"),
+    };
     context.metrics.leads(false);
     controllers.cancel();
-    if !lost {
-        // Reconciles that have begun end in good order; the Lease went back before, but
-        // nobody takes it over faster than these end.
-        let _ = tokio::time::timeout(Duration::from_secs(10), running.join_next()).await;
-        return Ok(());
+    if lost {
+        // Somebody else may write from now on: end at once, whatever is under way.
+        anyhow::bail!("the Lease was lost")
     }
-    // Somebody else may write from now on: end at once, whatever is under way.
-    anyhow::bail!("the Lease was lost")
+    // Reconciles that have begun end in good order, within what is left of the Lease; what
+    // has not ended by then is cut off. Only after that may a successor write.
+    let _ = tokio::time::timeout(LAST_RECONCILES, running.join_next()).await;
+    running.shutdown().await;
+    leadership.release().await;
+    Ok(())
 }
 
 /// The three kinds of ours, mirrored whole.
@@ -199,6 +209,13 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
     let what_matters = || predicates::generation.combine(predicates::finalizers);
     let neighbours = context.trigger.clone();
     let known = tenants.clone();
+    let (of_tenant, of_permit) = (Arc::clone(&context), Arc::clone(&context));
+    let tenant_events = tenant_events.inspect(move |touched| {
+        // A tenant that turns, in spec or in status, lets its extracts run or stops them.
+        if let Some(name) = touched.as_ref().ok().and_then(|tenant| tenant.meta().name.as_deref()) {
+            of_tenant.wake_extracts(|extract| extract.spec.tenant == name);
+        }
+    });
     let tenant_queue = stream::select(
         requests(tenant_events.predicate_filter(what_matters(), kube::runtime::PredicateConfig::default()).inspect(
             move |touched| {
@@ -222,6 +239,14 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
     );
     tasks.spawn(tenant_controller.for_each(|_| std::future::ready(())));
     let (delivered, namespace) = (context.trigger.clone(), context.namespace.clone());
+    let permit_events = permit_events.inspect(move |touched| {
+        // Also for a permit that is gone, of which no reconcile will hear.
+        let Ok(guard) = touched else { return };
+        if let (DeserializeGuard(Ok(permit)), Some(name)) = (guard, guard.meta().name.as_deref()) {
+            of_permit.trigger.tenant(&permit.spec.tenant);
+            of_permit.wake_extracts(|extract| extract.spec.permit == name);
+        }
+    });
     let permit_queue =
         stream::select(requests(permit_events), triggered.permits.map(move |name| Ok(named(&name, Some(&namespace)))));
     let permit_controller = applier(
@@ -253,8 +278,15 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
     );
     tasks.spawn(extract_controller.for_each(|_| std::future::ready(())));
     tasks.spawn(keep_issuers_fresh(Arc::clone(&context), stop.clone()));
-    tasks.spawn(async move { authority::keep_fresh(&context, &stop).await });
-    while tasks.join_next().await.is_some() {}
+    let stopping = stop.clone();
+    tasks.spawn(async move { authority::keep_fresh(&context, &stopping).await });
+    while tasks.join_next().await.is_some() {
+        if !stop.is_cancelled() {
+            // Dropping the others stops them; whoever waits for this future starts anew.
+            tracing::error!("a controller has ended before its time");
+            return;
+        }
+    }
 }
 
 fn requests<K>(

@@ -54,9 +54,10 @@ impl Trigger {
         if let Some(tenant) = tenant_of_namespace(namespace) {
             self.tenant(tenant);
         }
-        // Runs are named `extract-<name>-<attempt>`; a dash in the name leaves several
-        // readings, and a reconcile too many does no harm.
+        // Schedules are named `extract-<name>` and runs `extract-<name>-<attempt>`; a dash in
+        // the name leaves several readings, and a reconcile too many does no harm.
         if let Some(rest) = name.strip_prefix("extract-") {
+            self.extract(rest);
             for (at, _) in rest.match_indices('-') {
                 if let Some(extract) = rest.get(..at) {
                     self.extract(extract);
@@ -88,14 +89,16 @@ mod tests {
     }
 
     #[test]
-    fn a_run_triggers_its_extract() {
+    fn a_run_and_a_schedule_trigger_their_extract() {
         let (trigger, mut triggered) = trigger();
-        trigger.place("oscar-acme-intake", "extract-contacts-2026-11-1a2b");
-        let mut names = Vec::new();
-        while let Ok(name) = triggered.extracts.try_recv() {
-            names.push(name);
+        for object in ["extract-contacts-2026-11-1a2b", "extract-contacts-2026-11"] {
+            trigger.place("oscar-acme-intake", object);
+            let mut names = Vec::new();
+            while let Ok(name) = triggered.extracts.try_recv() {
+                names.push(name);
+            }
+            assert!(names.contains(&"contacts-2026-11".to_owned()), "{object}: {names:?}");
         }
-        assert!(names.contains(&"contacts-2026-11".to_owned()), "{names:?}");
         assert_eq!(triggered.tenants.try_recv().ok(), Some("acme".to_owned()));
     }
 }

@@ -15,12 +15,14 @@ use oscar_e2e::cluster::Cluster;
 use oscar_peers::{PeerError, skipped};
 
 mod bad_input;
+mod break_glass;
 mod disruption;
 mod fail_closed;
 mod fault_points;
 mod firewall;
 mod furnished;
 mod hijack;
+mod lapse;
 mod whole_path;
 
 /// The cluster of all tests here, for one test at a time: some take the firewall down.

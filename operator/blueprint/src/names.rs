@@ -17,6 +17,12 @@ pub const PROBE_PLAN_ANNOTATION: &str = "host.oscar-project.com/probe-plan";
 /// Annotation on pods: digest of the mounted permits. Changing it makes the kubelet
 /// refresh the pod's volumes at once instead of at its next round, up to 90 s later.
 pub const MOUNTED_ANNOTATION: &str = "host.oscar-project.com/mounted";
+/// Annotations on a namespace that open its pods in an emergency: by whom, why, until when.
+pub const BREAK_GLASS: [&str; 3] = [
+    "host.oscar-project.com/break-glass-by",
+    "host.oscar-project.com/break-glass-why",
+    "host.oscar-project.com/break-glass-until",
+];
 /// The manager that every object names.
 pub const MANAGED_BY: &str = "oscar-operator";
 

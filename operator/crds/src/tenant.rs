@@ -101,6 +101,7 @@ pub struct Storage {
     #[serde(default = "default_quota")]
     #[schemars(length(min = 2, max = 20), regex(pattern = r"^[1-9][0-9]*(Mi|Gi|Ti)$"))]
     #[x_kube(validation = Rule::new("quantity(self).compareTo(quantity('64Mi')) >= 0").message("a tenant needs a quota of at least 64Mi"))]
+    #[x_kube(validation = Rule::new("quantity(self).compareTo(quantity('100000Ti')) <= 0").message("a quota is at most 100000Ti"))]
     pub quota: String,
     /// Days after which raw deliveries below `landing/` are deleted.
     #[serde(default = "default_landing_retention")]

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::Store;
+use kube::{Client, Resource};
 use oscar_blueprint::Installation;
 use oscar_crds::{DataPermit, Extract, Tenant};
-use oscar_permit::TenantName;
+use oscar_permit::{Sha256Digest, TenantName};
 use parking_lot::Mutex;
 
 use super::disturbance::Disturbances;
 use super::failure::Failures;
+use super::tenant::Announced;
 use crate::jwks::JwksCache;
 use crate::keys::{KeyStore, SpokeKeys};
 use crate::metrics::Metrics;
@@ -65,6 +66,8 @@ pub struct Context {
     pub failures: Failures,
     /// Firewalls that were open for a while.
     pub disturbances: Disturbances,
+    /// Break-glass entries that people were told of.
+    pub announced: Announced,
     /// The authority (PEM) that clients were told to trust.
     pub trusted: Mutex<Option<String>>,
     /// Looks at lake-apis.
@@ -86,6 +89,28 @@ impl Context {
             .build()
     }
 
+    /// Waits until tenants, permits and extracts were listed once: on a part of them a permit
+    /// would look missing that is there.
+    pub async fn mirrored(&self) {
+        // It fails only when the watch is gone, and then the operator is ending.
+        let _ = tokio::join!(
+            self.tenants.wait_until_ready(),
+            self.permits.wait_until_ready(),
+            self.extracts.wait_until_ready()
+        );
+    }
+
+    /// Asks for a reconcile of every extract that `which` chooses.
+    pub fn wake_extracts(&self, which: impl Fn(&Extract) -> bool) {
+        for guard in self.extracts.state() {
+            if let (Ok(extract), Some(name)) = (&guard.0, guard.meta().name.as_deref())
+                && which(extract)
+            {
+                self.trigger.extract(name);
+            }
+        }
+    }
+
     /// The tenant of this name that is not being deleted.
     #[must_use]
     pub fn tenant(&self, name: &str) -> Option<Tenant> {
@@ -99,13 +124,9 @@ impl Context {
     /// Tells people; what cannot be told is logged, because nothing depends on it.
     pub async fn tell(&self, about: &ObjectReference, kind: EventType, reason: &str, note: &str) {
         let note: String = note.chars().take(1000).collect();
-        let event = Event {
-            type_: kind,
-            reason: reason.to_owned(),
-            note: Some(note),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
+        // Events that differ in their notes alone would be counted as one, under the first note.
+        let action = format!("Reconcile-{}", Sha256Digest::of(&note).to_string().chars().take(8).collect::<String>());
+        let event = Event { type_: kind, reason: reason.to_owned(), note: Some(note), action, secondary: None };
         if let Err(error) = self.recorder.publish(&event, about).await {
             tracing::warn!(%error, reason, "an event could not be written");
         }

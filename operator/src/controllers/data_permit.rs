@@ -15,7 +15,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use oscar_crds::condition::{DELIVERED, Finding, READY, merge};
-use oscar_crds::{DataPermit, DataPermitStatus, ExtractPhase, PermitPhase, Tenant};
+use oscar_crds::{DataPermit, DataPermitStatus, PermitPhase, Tenant};
 use oscar_permit::Denial;
 use serde_json::json;
 
@@ -47,6 +47,7 @@ pub enum PermitError {
 /// # Errors
 /// See [`PermitError`].
 pub async fn reconcile(guard: Arc<DeserializeGuard<DataPermit>>, context: Arc<Context>) -> Result<Action, PermitError> {
+    context.mirrored().await;
     let _running = context.metrics.reconcile(CONTROLLER);
     let permit = match &guard.0 {
         Ok(permit) => permit,
@@ -67,15 +68,19 @@ pub async fn reconcile(guard: Arc<DeserializeGuard<DataPermit>>, context: Arc<Co
     let wait = standing.next_change.map_or(REVISIT, |at| until(at).min(REVISIT));
     let wait = if tenant.is_none() { SOON } else { wait };
     update_status(&context, permit, standing).await?;
+    context.failures.after_success(&failure_key(permit));
     Ok(Action::requeue(wait))
+}
+
+fn failure_key(permit: &impl ResourceExt) -> String {
+    format!("permit/{}", permit.name_any())
 }
 
 /// When to try again after a failure.
 pub fn error_policy(guard: &DeserializeGuard<DataPermit>, error: &PermitError, context: &Context) -> Action {
-    let name = guard.name_any();
     context.metrics.failed(CONTROLLER, "ApiServerUnavailable");
-    tracing::warn!(permit = name, %error, "a permit could not be reconciled");
-    context.failures.after_failure(&format!("permit/{name}"), true)
+    tracing::warn!(permit = guard.name_any(), %error, "a permit could not be reconciled");
+    context.failures.after_failure(&failure_key(guard), true)
 }
 
 /// Where a permit stands.
@@ -160,7 +165,9 @@ fn delivered(context: &Context, permit: &DataPermit) -> Finding {
         extracts.iter().filter_map(|guard| guard.0.as_ref().ok()).any(|extract| {
             extract.spec.tenant == permit.spec.tenant
                 && extract.spec.dataset == dataset
-                && extract.status.as_ref().and_then(|status| status.phase) == Some(ExtractPhase::Delivered)
+                && extract.status.as_ref().is_some_and(|status| {
+                    status.conditions.iter().any(|found| found.type_ == DELIVERED && found.status == "True")
+                })
         })
     };
     let missing: Vec<&str> =

@@ -20,13 +20,13 @@ use oscar_blueprint::{
 };
 use oscar_crds::condition::{DELIVERED, Finding, ISOLATED, READY, STORAGE_READY, merge};
 use oscar_crds::{Extract, ExtractPhase, ExtractRun, ExtractStatus, PermitPhase, Tenant};
-use oscar_permit::{DatasetName, IntakeRun, PermitId, Sha256Digest, canonical_json};
+use oscar_permit::{DatasetName, IntakeRun, PermitId, Sha256Digest, TenantName, canonical_json};
 use serde_json::json;
 
 use super::context::{Context, tenant_name};
 use super::tenant::belongs;
 use crate::objects::ApplyError;
-use crate::sight::PodSight;
+use crate::sight::{JobSight, PodSight};
 
 /// The controller's name in metrics and logs.
 pub const CONTROLLER: &str = "extract";
@@ -75,6 +75,7 @@ struct Standing {
 /// # Errors
 /// See [`ExtractError`].
 pub async fn reconcile(guard: Arc<DeserializeGuard<Extract>>, context: Arc<Context>) -> Result<Action, ExtractError> {
+    context.mirrored().await;
     let _running = context.metrics.reconcile(CONTROLLER);
     let extract = match &guard.0 {
         Ok(extract) => extract,
@@ -91,21 +92,23 @@ pub async fn reconcile(guard: Arc<DeserializeGuard<Extract>>, context: Arc<Conte
     own(&context, extract, tenant.as_ref()).await?;
     let standing = match prepare(&context, extract, tenant.as_ref()) {
         Ok(prepared) => follow(&context, extract, &prepared).await?,
-        Err((reason, message)) => {
-            Standing { phase: ExtractPhase::Waiting, ready: Finding::no(READY, reason, message), run: None, wait: SOON }
-        }
+        Err(lapse) => hold(&context, extract, lapse).await?,
     };
     let wait = standing.wait;
     update_status(&context, extract, standing).await?;
+    context.failures.after_success(&failure_key(extract));
     Ok(Action::requeue(wait))
+}
+
+fn failure_key(extract: &impl ResourceExt) -> String {
+    format!("extract/{}", extract.name_any())
 }
 
 /// When to try again after a failure.
 pub fn error_policy(guard: &DeserializeGuard<Extract>, error: &ExtractError, context: &Context) -> Action {
-    let name = guard.name_any();
     context.metrics.failed(CONTROLLER, "ApiServerUnavailable");
-    tracing::warn!(extract = name, %error, "an extract could not be reconciled");
-    context.failures.after_failure(&format!("extract/{name}"), true)
+    tracing::warn!(extract = guard.name_any(), %error, "an extract could not be reconciled");
+    context.failures.after_failure(&failure_key(guard), true)
 }
 
 /// What a run needs.
@@ -116,38 +119,69 @@ struct Prepared {
     dataset: DatasetName,
 }
 
+/// Why no run may start.
+#[derive(Debug)]
+struct Lapse {
+    reason: &'static str,
+    message: String,
+    /// What becomes of a run that has begun.
+    under_way: UnderWay,
+}
+
+/// A run that has begun when it no longer may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UnderWay {
+    /// It was started in order, and what is missing now may be there in a moment.
+    GoesOn,
+    /// Nobody may touch person numbers any more.
+    Ends,
+}
+
+impl Lapse {
+    fn ends(reason: &'static str, message: String) -> Self {
+        Self { reason, message, under_way: UnderWay::Ends }
+    }
+}
+
 /// Everything that must be in order before person numbers are touched, or what is not.
-fn prepare(context: &Context, extract: &Extract, tenant: Option<&Tenant>) -> Result<Prepared, (&'static str, String)> {
+fn prepare(context: &Context, extract: &Extract, tenant: Option<&Tenant>) -> Result<Prepared, Lapse> {
     let spec = &extract.spec;
-    let tenant = tenant.ok_or_else(|| ("TenantMissing", format!("There is no tenant {}.", spec.tenant)))?;
+    let tenant = tenant.ok_or_else(|| Lapse::ends("TenantMissing", format!("There is no tenant {}.", spec.tenant)))?;
     let uid = tenant.uid().unwrap_or_default();
     let owners = extract.metadata.owner_references.as_deref().unwrap_or_default();
     if owners.iter().any(|owner| owner.kind == "Tenant") && !belongs(owners, &uid) {
-        return Err(("TenantReplaced", "The extract belongs to an earlier tenant of this name.".to_owned()));
+        return Err(Lapse::ends("TenantReplaced", "The extract belongs to an earlier tenant of this name.".to_owned()));
     }
     if tenant.spec.suspend {
-        return Err(("TenantSuspended", format!("Tenant {} is suspended.", spec.tenant)));
+        return Err(Lapse::ends("TenantSuspended", format!("Tenant {} is suspended.", spec.tenant)));
     }
     let conditions = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     for needed in [STORAGE_READY, ISOLATED] {
-        if !conditions.iter().any(|condition| condition.type_ == needed && condition.status == "True") {
-            return Err(("TenantNotReady", format!("Tenant {} is not {needed}.", spec.tenant)));
+        let status = conditions.iter().find(|condition| condition.type_ == needed).map(|found| found.status.as_str());
+        if status != Some("True") {
+            let breached = needed == ISOLATED && status == Some("False");
+            return Err(Lapse {
+                reason: "TenantNotReady",
+                message: format!("Tenant {} is not {needed}.", spec.tenant),
+                under_way: if breached { UnderWay::Ends } else { UnderWay::GoesOn },
+            });
         }
     }
     let found = context.permits.find(|guard| guard.name_any() == spec.permit);
     let permit = found.as_ref().and_then(|guard| guard.0.as_ref().ok());
-    let permit = permit.ok_or_else(|| ("PermitMissing", format!("There is no permit object {}.", spec.permit)))?;
+    let permit = permit.filter(|permit| permit.metadata.deletion_timestamp.is_none());
+    let permit =
+        permit.ok_or_else(|| Lapse::ends("PermitMissing", format!("There is no permit object {}.", spec.permit)))?;
     let in_force = permit.status.as_ref().and_then(|status| status.phase) == Some(PermitPhase::InForce);
     if permit.spec.tenant != spec.tenant || !in_force {
-        return Err((
-            "PermitNotInForce",
-            format!("Permit {} is not in force for tenant {}.", spec.permit, spec.tenant),
-        ));
+        let message = format!("Permit {} is not in force for tenant {}.", spec.permit, spec.tenant);
+        return Err(Lapse::ends("PermitNotInForce", message));
     }
     if !permit.spec.datasets.iter().any(|grant| grant.dataset == spec.dataset) {
-        return Err(("DatasetNotPermitted", format!("Permit {} does not name dataset {}.", spec.permit, spec.dataset)));
+        let message = format!("Permit {} does not name dataset {}.", spec.permit, spec.dataset);
+        return Err(Lapse::ends("DatasetNotPermitted", message));
     }
-    let invalid = |what: &str| ("Invalid", format!("{what} is not a valid name."));
+    let invalid = |what: &str| Lapse::ends("Invalid", format!("{what} is not a valid name."));
     Ok(Prepared {
         permit: PermitId::new(permit.spec.id.clone()).map_err(|_| invalid("the permit's id"))?,
         dataset: DatasetName::new(spec.dataset.clone()).map_err(|_| invalid("the dataset"))?,
@@ -158,6 +192,59 @@ fn prepare(context: &Context, extract: &Extract, tenant: Option<&Tenant>) -> Res
             tenant.spec.compute.size,
         ),
     })
+}
+
+/// Lets no run start, ends the one under way where it must not go on, and keeps what is
+/// known of a delivery that was made.
+async fn hold(context: &Context, extract: &Extract, lapse: Lapse) -> Result<Standing, ExtractError> {
+    unschedule(context, extract).await?;
+    if lapse.under_way == UnderWay::Ends {
+        end_runs(context, extract, |sight| sight.active).await?;
+    }
+    let last = extract.status.as_ref().and_then(|status| status.last_run.clone());
+    let is_settled = matches!(phase_of(extract), Some(ExtractPhase::Delivered | ExtractPhase::Refused));
+    let job = extract_job_name(&extract.name_any(), &attempt(extract));
+    match last {
+        // The one delivery that it asks for was made, or refused, before.
+        Some(last) if extract.spec.schedule.is_none() && is_settled && last.job == job => Ok(kept(extract, last)),
+        Some(_) | None => Ok(Standing {
+            phase: ExtractPhase::Waiting,
+            ready: Finding::no(READY, lapse.reason, lapse.message),
+            run: None,
+            wait: SOON,
+        }),
+    }
+}
+
+fn phase_of(extract: &Extract) -> Option<ExtractPhase> {
+    extract.status.as_ref().and_then(|status| status.phase)
+}
+
+/// The intake namespace of the tenant that an extract names.
+fn intake_of(extract: &Extract) -> Option<String> {
+    TenantName::new(extract.spec.tenant.clone()).ok().map(|tenant| Zone::Intake.namespace(&tenant))
+}
+
+/// Takes the schedule away, if there is one; runs that it has begun go on.
+async fn unschedule(context: &Context, extract: &Extract) -> Result<(), ExtractError> {
+    let Some(namespace) = intake_of(extract) else { return Ok(()) };
+    let (kind, name) = (Kind::of::<CronJob>(), extract_cron_name(&extract.name_any()));
+    if context.applier.in_namespace(kind, &namespace).get(&name).is_some_and(|seen| !seen.deleting) {
+        context.applier.remove_leaving_dependents(kind, &namespace, &name).await?;
+        context.metrics.wrote(CONTROLLER, 1);
+    }
+    Ok(())
+}
+
+/// Ends the runs of an extract that `which` chooses, with their pods.
+async fn end_runs(context: &Context, extract: &Extract, which: impl Fn(&JobSight) -> bool) -> Result<(), ExtractError> {
+    let (Some(namespace), name) = (intake_of(extract), extract.name_any()) else { return Ok(()) };
+    for (job, sight) in context.world.jobs.in_namespace(&namespace) {
+        if sight.extract.as_deref() == Some(name.as_str()) && which(&sight) {
+            remove_job(context, &namespace, &job).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Starts the run where there is none, and says how the newest one stands.
@@ -171,12 +258,12 @@ async fn follow(context: &Context, extract: &Extract, prepared: &Prepared) -> Re
         context.applier.apply(&object).await?;
         return Ok(newest_run(context, extract, &namespace));
     }
+    unschedule(context, extract).await?;
     let job = extract_job_name(&name, &attempt(extract));
     let last = extract.status.as_ref().and_then(|status| status.last_run.clone()).filter(|last| last.job == job);
-    let phase = extract.status.as_ref().and_then(|status| status.phase);
     match (context.world.jobs.get(&namespace, &job), last) {
         // The Job is gone after its time; what became of it is known.
-        (None, Some(last)) if matches!(phase, Some(ExtractPhase::Delivered | ExtractPhase::Refused)) => {
+        (None, Some(last)) if matches!(phase_of(extract), Some(ExtractPhase::Delivered | ExtractPhase::Refused)) => {
             Ok(kept(extract, last))
         }
         (None, last) => {
@@ -223,7 +310,7 @@ fn running() -> Standing {
 
 /// The standing of before, for a run whose Job is gone.
 fn kept(extract: &Extract, run: ExtractRun) -> Standing {
-    let phase = extract.status.as_ref().and_then(|status| status.phase).unwrap_or(ExtractPhase::Failed);
+    let phase = phase_of(extract).unwrap_or(ExtractPhase::Failed);
     let old = extract.status.iter().flat_map(|status| &status.conditions).find(|condition| condition.type_ == READY);
     let (reason, message) = old.map_or_else(
         || ("Failed".to_owned(), "The run broke.".to_owned()),
@@ -346,17 +433,8 @@ async fn own(context: &Context, extract: &Extract, tenant: Option<&Tenant>) -> R
 
 /// Removes an extract's runs, then lets it go.
 async fn clear(context: &Context, extract: &Extract) -> Result<(), ExtractError> {
-    let name = extract.name_any();
-    let namespace =
-        oscar_permit::TenantName::new(extract.spec.tenant.clone()).map(|tenant| Zone::Intake.namespace(&tenant));
-    if let Ok(namespace) = namespace {
-        context.applier.remove(Kind::of::<CronJob>(), &namespace, &extract_cron_name(&name)).await?;
-        for (job, sight) in context.world.jobs.in_namespace(&namespace) {
-            if sight.extract.as_deref() == Some(name.as_str()) {
-                remove_job(context, &namespace, &job).await?;
-            }
-        }
-    }
+    unschedule(context, extract).await?;
+    end_runs(context, extract, |_| true).await?;
     let finalizers: Vec<&String> = extract.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
     patch(
         context,
@@ -380,11 +458,14 @@ async fn update_status(context: &Context, extract: &Extract, standing: Standing)
     let Standing { phase, ready, run, wait: _ } = standing;
     let before = extract.status.clone().unwrap_or_default();
     let generation = extract.metadata.generation.unwrap_or(0);
-    let delivered = match phase {
-        ExtractPhase::Delivered => Finding::yes(DELIVERED, "Delivered", ready.message.clone()),
-        ExtractPhase::Waiting | ExtractPhase::Running | ExtractPhase::Refused | ExtractPhase::Failed => {
-            Finding::no(DELIVERED, ready.reason.clone(), ready.message.clone())
+    let before_delivered = before.conditions.iter().find(|old| old.type_ == DELIVERED && old.status == "True");
+    let delivered = match (phase, before_delivered) {
+        (ExtractPhase::Delivered, _) => Finding::yes(DELIVERED, "Delivered", ready.message.clone()),
+        // What an earlier run of the schedule has brought is there all the same.
+        (_, Some(old)) if extract.spec.schedule.is_some() => {
+            Finding::yes(DELIVERED, old.reason.clone(), old.message.clone())
         }
+        (_, _) => Finding::no(DELIVERED, ready.reason.clone(), ready.message.clone()),
     };
     let status = ExtractStatus {
         observed_generation: Some(generation),

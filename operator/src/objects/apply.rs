@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -167,7 +168,19 @@ impl Applier {
     /// # Errors
     /// See [`ApplyError`]; one that is gone is fine.
     pub async fn remove(&self, kind: Kind, namespace: &str, name: &str) -> Result<(), ApplyError> {
-        match self.api(kind, Some(namespace)).delete(name, &DeleteParams::background()).await {
+        self.delete(kind, namespace, name, &DeleteParams::background()).await
+    }
+
+    /// The same, but what the object has made stays.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]; one that is gone is fine.
+    pub async fn remove_leaving_dependents(&self, kind: Kind, namespace: &str, name: &str) -> Result<(), ApplyError> {
+        self.delete(kind, namespace, name, &DeleteParams::orphan()).await
+    }
+
+    async fn delete(&self, kind: Kind, namespace: &str, name: &str, how: &DeleteParams) -> Result<(), ApplyError> {
+        match self.api(kind, Some(namespace)).delete(name, how).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(source) => {
@@ -187,6 +200,12 @@ impl Applier {
     #[must_use]
     pub fn seen(&self, object: &Object) -> Option<Seen> {
         self.mirrors.get(&object.kind)?.get(object.namespace.as_deref().unwrap_or_default(), &object.name)
+    }
+
+    /// What is remembered of a namespace itself.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<Seen> {
+        self.mirrors.get(&Kind::of::<Namespace>())?.get("", name)
     }
 
     /// The objects of one kind in a namespace.

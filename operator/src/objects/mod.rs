@@ -18,7 +18,7 @@ use oscar_blueprint::{Kind, Object};
 
 pub use apply::{Applier, ApplyError, Written};
 pub use ownership::foreign_fields;
-pub use seen::{DIGEST_ANNOTATION, Seen};
+pub use seen::{DIGEST_ANNOTATION, Entry, Seen};
 
 /// Objects that should be.
 #[derive(Debug, Clone, Copy)]

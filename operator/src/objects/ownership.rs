@@ -3,11 +3,14 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use oscar_blueprint::names::BREAK_GLASS;
 use serde_json::{Map, Value};
 
-/// What a cluster's own controllers write into objects of ours, besides status.
-const HARMLESS: [(&str, &str); 1] =
-    [("f:metadata/f:annotations/f:deployment.kubernetes.io/revision", "kube-controller-manager")];
+/// What the Deployment controller counts in an annotation.
+const REVISION: &str = "f:metadata/f:annotations/f:deployment.kubernetes.io/revision";
+/// What a cluster's own controllers write into objects of ours, besides status: which field,
+/// and under which name. K3s runs all controllers in one process of its own name.
+const HARMLESS: [(&str, &str); 2] = [(REVISION, "kube-controller-manager"), (REVISION, "k3s")];
 
 /// The field sets of everybody but us, status aside, by manager. Empty: nobody laid hands on
 /// the object. An `Update` under our own name is not ours either: we only ever apply.
@@ -40,7 +43,13 @@ pub(super) fn own_fields(entries: &[ManagedFieldsEntry], manager: &str) -> u64 {
 
 /// The set without what is harmless and without markers; `None` when nothing is left.
 fn without_harmless(fields: &Value, who: &str) -> Option<Value> {
-    pruned(fields, &mut |path| HARMLESS.iter().any(|(known, by)| *known == path && *by == who), "")
+    let is_harmless = |path: &str| {
+        // Who may write these says an admission policy; when they end, `break_glass.rs`.
+        let opens_a_door =
+            path.strip_prefix("f:metadata/f:annotations/f:").is_some_and(|key| BREAK_GLASS.contains(&key));
+        opens_a_door || HARMLESS.iter().any(|(known, by)| *known == path && *by == who)
+    };
+    pruned(fields, &mut { is_harmless }, "")
 }
 
 fn pruned(fields: &Value, harmless: &mut impl FnMut(&str) -> bool, at: &str) -> Option<Value> {
@@ -126,6 +135,18 @@ mod tests {
             ),
         ];
         assert_eq!(foreign_fields(&managed, US), Vec::new());
+    }
+
+    #[test]
+    fn a_break_glass_entry_is_no_drift_and_whatever_comes_with_it_is() {
+        let annotations = |more: Option<&str>| {
+            let mut keys: Map<String, Value> = BREAK_GLASS.iter().map(|key| (format!("f:{key}"), json!({}))).collect();
+            keys.extend(more.map(|key| (key.to_owned(), json!({}))));
+            entry("kubectl-annotate", "Update", None, json!({"f:metadata": {"f:annotations": keys}}))
+        };
+        assert_eq!(foreign_fields(&[annotations(None)], US), Vec::new());
+        let left = foreign_fields(&[annotations(Some("f:evil"))], US);
+        assert_eq!(left[0].1, json!({"f:metadata": {"f:annotations": {"f:evil": {}}}}));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is remembered of an object of ours.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use oscar_blueprint::names::{BREAK_GLASS, MANAGED_BY};
 
 use super::ownership::{foreign_fields, own_fields};
 
@@ -24,6 +25,33 @@ pub struct Seen {
     pub owner: Option<String>,
     /// Whether it carries our label: what does not was made by somebody else.
     pub ours: bool,
+    /// Who may enter its pods, where it is a namespace that somebody has opened in an emergency.
+    pub entry: Option<Entry>,
+}
+
+/// A break-glass entry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Who has opened the door.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// Until when.
+    pub until: String,
+}
+
+impl Entry {
+    /// What is there of the three annotations; `None` when nothing is.
+    fn of(metadata: &ObjectMeta) -> Option<Self> {
+        let annotations = metadata.annotations.as_ref()?;
+        let [by, why, until] = BREAK_GLASS.map(|key| annotations.get(key).cloned());
+        let is_there = by.is_some() || why.is_some() || until.is_some();
+        is_there.then(|| Self {
+            by: by.unwrap_or_default(),
+            why: why.unwrap_or_default(),
+            until: until.unwrap_or_default(),
+        })
+    }
 }
 
 impl Seen {
@@ -40,7 +68,8 @@ impl Seen {
             own: own_fields(entries, manager),
             deleting: metadata.deletion_timestamp.is_some(),
             owner: owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone()),
-            ours: label("app.kubernetes.io/managed-by").is_some_and(|by| by == oscar_blueprint::names::MANAGED_BY),
+            ours: label("app.kubernetes.io/managed-by").is_some_and(|by| by == MANAGED_BY),
+            entry: Entry::of(metadata),
         }
     }
 

@@ -6,16 +6,21 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use oscar_blueprint::names::{GATEWAY_POLICY, LAKE_API, MOUNTED_ANNOTATION, Zone};
 use oscar_blueprint::{Kind, Object, TenantObjects, TenantPlan, probe_job};
-use oscar_permit::Sha256Digest;
+use oscar_permit::{Sha256Digest, TenantName};
 use serde_json::json;
 
 use crate::controllers::context::Context;
 use crate::objects::{Applied, ApplyError, Change, Objects, Prepared};
 use crate::sight::PodSight;
 use crate::world::TENANT_MANAGER;
+
+/// A pod that has not taken notice is told again after so many milliseconds; each telling is a
+/// write, and the answer to it another reconcile.
+const TOLD_AGAIN: i64 = 2_000;
 
 /// Applies a tenant's objects and removes what is not among them.
 ///
@@ -38,8 +43,8 @@ pub(crate) async fn apply(
 ///
 /// # Errors
 /// See [`ApplyError`].
-pub(crate) async fn withdraw_gateway(context: &Context, plan: &TenantPlan) -> Result<usize, ApplyError> {
-    let (kind, namespace) = (Kind::of::<NetworkPolicy>(), Zone::Workspace.namespace(&plan.name));
+pub(crate) async fn withdraw_gateway(context: &Context, tenant: &TenantName) -> Result<usize, ApplyError> {
+    let (kind, namespace) = (Kind::of::<NetworkPolicy>(), Zone::Workspace.namespace(tenant));
     let open = context.applier.in_namespace(kind, &namespace).get(GATEWAY_POLICY).is_some_and(|seen| !seen.deleting);
     if open {
         context.applier.remove(kind, &namespace, GATEWAY_POLICY).await?;
@@ -120,8 +125,12 @@ pub(crate) async fn refresh_volumes(
         if (is_told && !again) || pod.ended.is_some() {
             continue;
         }
+        let now = Timestamp::now().as_millisecond();
+        if is_told && pod.mounted.as_deref().and_then(told_at).is_some_and(|at| (at..at + TOLD_AGAIN).contains(&now)) {
+            continue;
+        }
         // The same digest once more would change nothing, and the kubelet would not look.
-        let value = if is_told { format!("{digest}-{:08x}", rand::random::<u32>()) } else { digest.to_string() };
+        let value = format!("{digest}-{now}");
         let patch = json!({"metadata": {"annotations": {MOUNTED_ANNOTATION: value}}});
         let params = PatchParams { field_manager: Some(TENANT_MANAGER.to_owned()), ..PatchParams::default() };
         match api.patch(name, &params, &Patch::Merge(&patch)).await {
@@ -133,6 +142,11 @@ pub(crate) async fn refresh_volumes(
         }
     }
     Ok(told)
+}
+
+/// When a pod was told, from the end of what it was told.
+fn told_at(mounted: &str) -> Option<i64> {
+    mounted.rsplit_once('-')?.1.parse().ok()
 }
 
 /// Starts the measurements that are wanted now.

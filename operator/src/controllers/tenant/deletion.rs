@@ -12,21 +12,25 @@ use std::time::Duration;
 use chrono::{SubsecRound, Utc};
 use ed25519_dalek::SigningKey;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 use oscar_blueprint::names::{MANAGED_BY, TENANT_LABEL, Zone};
-use oscar_crds::{DeletionPolicy, Tenant};
+use oscar_crds::condition::{Finding, READY, RECONCILING, merge};
+use oscar_crds::{DeletionPolicy, Tenant, TenantStatus};
 use oscar_permit::{Erasure, TenantName};
 
 use super::dereference::{DereferenceError, tenant_storage};
-use super::{FINALIZER, TenantError, set_finalizers};
+use super::{FINALIZER, TenantError, set_finalizers, update_status};
 use crate::controllers::context::{Context, tag_of};
 use crate::objects::ApplyError;
 use crate::storage::Erased;
 
+/// The reason of a tenant that is being taken down.
+const DELETING: &str = "Deleting";
 /// How soon to look again whether the namespaces are gone.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -38,6 +42,7 @@ pub(super) async fn take_down(context: &Context, tenant: &Tenant) -> Result<Acti
     if !tenant.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
         return Ok(Action::await_change());
     }
+    say_that_it_ends(context, tenant).await?;
     let name = TenantName::new(tenant.name_any()).map_err(DereferenceError::from)?;
     let uid = tenant.uid().ok_or(DereferenceError::Anonymous("UID"))?;
     if !namespaces_are_gone(context, &name, &uid).await? {
@@ -60,6 +65,25 @@ pub(super) async fn take_down(context: &Context, tenant: &Tenant) -> Result<Acti
     let others = tenant.finalizers().iter().map(String::as_str).filter(|finalizer| *finalizer != FINALIZER);
     set_finalizers(context, tenant, others).await?;
     Ok(Action::await_change())
+}
+
+/// Nobody is to take a tenant for ready that is being deleted.
+async fn say_that_it_ends(context: &Context, tenant: &Tenant) -> Result<(), TenantError> {
+    let before = tenant.status.clone().unwrap_or_default();
+    if before.conditions.iter().any(|old| old.type_ == RECONCILING && old.reason == DELETING) {
+        return Ok(());
+    }
+    let generation = tenant.metadata.generation.unwrap_or(0);
+    let message = match tenant.spec.deletion_policy {
+        DeletionPolicy::Retain => "The tenant is being taken down; its bucket and keys stay.",
+        DeletionPolicy::Erase => "The tenant is being taken down and erased.",
+    };
+    let findings = [Finding::no(READY, DELETING, message), Finding::yes(RECONCILING, DELETING, message)];
+    let mut conditions = merge(&before.conditions, &findings, generation, Timestamp::now());
+    let said = |old: &&Condition| findings.iter().all(|finding| finding.kind != old.type_);
+    conditions.extend(before.conditions.iter().filter(said).cloned());
+    let status = TenantStatus { observed_generation: Some(generation), conditions, ..before };
+    update_status::write(context, tenant, &status).await.map_err(|error| TenantError::Status(Box::new(error)))
 }
 
 /// Deletes the namespaces that belong to this very tenant; `true` when none is left.

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
-use oscar_blueprint::names::{API_PORT, LAKE_API, Role, Zone};
+use oscar_blueprint::names::{API_PORT, LAKE_API, PROBE, Role, Zone};
 use oscar_blueprint::{Kind, Neighbour};
 use oscar_crds::{DataPermit, Tenant};
 use oscar_permit::TenantName;
@@ -227,11 +227,19 @@ fn disturbed(context: &Context, name: &TenantName) -> BTreeMap<Zone, Timestamp> 
 fn probes(context: &Context, name: &TenantName) -> (Vec<Measurement>, Vec<Pending>) {
     let (mut measurements, mut pending) = (Vec::new(), Vec::new());
     for zone in Zone::ALL {
+        let pods = context.world.pods.in_namespace(&zone.namespace(name));
+        for (job, sight) in context.world.jobs.in_namespace(&zone.namespace(name)) {
+            let has_pod = pods.values().any(|pod| pod.job.as_deref() == Some(job.as_str()));
+            if let (true, true, false, Some(since)) = (job.starts_with(PROBE), sight.active, has_pod, sight.made) {
+                let trouble = format!("no pod is made for it; `kubectl describe job {job}` says why");
+                pending.push(Pending { zone, since, trouble: Some(trouble) });
+            }
+        }
         let role = match zone {
             Zone::Workspace => Role::WorkspaceProbe.as_str(),
             Zone::Intake => Role::Intake.as_str(),
         };
-        for pod in context.world.pods.in_namespace(&zone.namespace(name)).into_values() {
+        for pod in pods.into_values() {
             if pod.role != role || pod.extract.is_some() || !is_probe(&pod) {
                 continue;
             }
@@ -252,7 +260,7 @@ fn probes(context: &Context, name: &TenantName) -> (Vec<Measurement>, Vec<Pendin
 }
 
 fn is_probe(pod: &PodSight) -> bool {
-    pod.job.as_deref().is_some_and(|job| job.starts_with(oscar_blueprint::names::PROBE))
+    pod.job.as_deref().is_some_and(|job| job.starts_with(PROBE))
 }
 
 fn lake_api_pods(context: &Context, name: &TenantName) -> BTreeMap<String, PodSight> {

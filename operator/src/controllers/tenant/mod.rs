@@ -1,6 +1,7 @@
 //! The controller of tenants.
 
 mod apply;
+mod break_glass;
 mod deletion;
 mod dereference;
 mod isolation;
@@ -21,7 +22,7 @@ use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 use oscar_blueprint::names::Zone;
 use oscar_blueprint::{BlueprintError, GatewayAccess, JWKS, Running, jwks_file, probe_plan, tenant_objects};
-use oscar_crds::condition::{Finding, ISOLATED, READY, STALLED, merge};
+use oscar_crds::condition::{Finding, ISOLATED, PERMITS_APPLIED, READY, STALLED, merge};
 use oscar_crds::{Tenant, TenantStatus};
 use oscar_permit::CanonicalError;
 use serde_json::json;
@@ -30,12 +31,13 @@ use self::dereference::Found;
 use self::isolation::{NOT_MEASURED, Situation, Verdict, judge};
 use self::update_status::Outcome;
 use self::validate::Validated;
-use super::context::Context;
+use super::context::{Context, tenant_name};
 use crate::jwks::Keys;
 use crate::objects::{ApplyError, Change};
 use crate::storage::StorageError;
 use crate::world::TENANT_MANAGER;
 
+pub use self::break_glass::Announced;
 pub use self::dereference::DereferenceError;
 pub(crate) use self::dereference::belongs;
 pub use self::validate::ValidateError;
@@ -120,6 +122,7 @@ impl TenantError {
 /// # Errors
 /// See [`TenantError`].
 pub async fn reconcile(guard: Arc<DeserializeGuard<Tenant>>, context: Arc<Context>) -> Result<Action, TenantError> {
+    context.mirrored().await;
     let _running = context.metrics.reconcile(CONTROLLER);
     let tenant = match &guard.0 {
         Ok(tenant) => tenant,
@@ -135,7 +138,13 @@ pub async fn reconcile(guard: Arc<DeserializeGuard<Tenant>>, context: Arc<Contex
     };
     match &result {
         Ok(_) => context.failures.after_success(&tenant.name_any()),
-        Err(error) => say_so(&context, tenant, error).await,
+        Err(error) => {
+            // What no waiting mends may have ended before the firewall was judged.
+            if let (Some(name), false) = (tenant_name(tenant), error.is_transient()) {
+                apply::withdraw_gateway(&context, &name).await?;
+            }
+            say_so(&context, tenant, error).await;
+        }
     }
     result
 }
@@ -169,14 +178,14 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
     let mut writes = match validated.plan.gateway {
         GatewayAccess::Open => 0,
         // Closing comes before everything that could fail.
-        GatewayAccess::Withdrawn => apply::withdraw_gateway(context, &validated.plan).await?,
+        GatewayAccess::Withdrawn => apply::withdraw_gateway(context, &found.name).await?,
     };
     let applied = match apply::apply(context, &validated.plan, &objects).await {
         Ok(applied) => applied,
         Err(error) => {
             if matches!(error, ApplyError::Contested { .. }) {
                 disturb(context, Zone::ALL.map(|zone| zone.namespace(&found.name)));
-                apply::withdraw_gateway(context, &validated.plan).await?;
+                apply::withdraw_gateway(context, &found.name).await?;
             }
             return Err(error.into());
         }
@@ -202,12 +211,14 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
         writes += apply::measure(context, &validated.plan, &objects, &verdict.measure).await?;
     }
     context.metrics.wrote(CONTROLLER, writes);
+    let door_closes = break_glass::watch_doors(context, tenant, &found.name).await?;
     let outcome = Outcome { found: &found, validated: &validated, verdict: &verdict };
     update_status::update_status(context, tenant, &outcome)
         .await
         .map_err(|error| TenantError::Status(Box::new(error)))?;
     let settled = update_status::is_at_rest(tenant, update_status::findings(tenant, &outcome).iter());
-    Ok(Action::requeue(if settled { REVISIT } else { SOON }))
+    let wait = if settled { REVISIT } else { SOON };
+    Ok(Action::requeue(door_closes.map_or(wait, |closes| wait.min(closes))))
 }
 
 /// Notes that the firewalls of these namespaces were open until now.
@@ -286,6 +297,11 @@ async fn say_so(context: &Context, tenant: &Tenant, error: &TenantError) {
     let before = tenant.status.clone().unwrap_or_default();
     let reason = error.reason();
     let mut findings: Vec<Finding> = vec![Finding::no(READY, reason, error.to_string())];
+    if !error.is_transient() && tenant.metadata.deletion_timestamp.is_none() {
+        // Neither was judged, and the gateway is withdrawn.
+        let message = "It was not looked at: see Stalled.";
+        findings.extend([ISOLATED, PERMITS_APPLIED].map(|kind| Finding::unknown(kind, reason, message)));
+    }
     if !error.is_transient() {
         findings.push(Finding::yes(STALLED, reason, error.to_string()));
     }

@@ -13,6 +13,9 @@ use super::dereference::Found;
 use crate::jwks::Keys;
 use crate::keys::SpokeKeys;
 
+/// The largest quota in bytes: what a signed 64-bit number holds, as every reader of it expects.
+const LARGEST_QUOTA: u64 = i64::MAX.unsigned_abs();
+
 /// Why a tenant has no plan.
 #[derive(Debug, thiserror::Error)]
 pub enum ValidateError {
@@ -131,6 +134,7 @@ fn secrets(found: &Found, spoke: &SpokeKeys) -> Option<Secrets> {
 }
 
 /// `100Gi` as bytes; the schema allows Mi, Gi and Ti.
+/// The amount in bytes; one beyond what can be counted is as good as the largest that can.
 fn quota_bytes(quota: &str) -> Option<u64> {
     let (digits, unit) = quota.split_at_checked(quota.len().checked_sub(2)?)?;
     let shift = match unit {
@@ -139,7 +143,11 @@ fn quota_bytes(quota: &str) -> Option<u64> {
         "Ti" => 40,
         _ => return None,
     };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let amount = digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1 << shift);
+    Some(amount.min(LARGEST_QUOTA))
 }
 
 #[cfg(test)]
@@ -151,7 +159,10 @@ mod tests {
         assert_eq!(quota_bytes("64Mi"), Some(64 << 20));
         assert_eq!(quota_bytes("100Gi"), Some(100 << 30));
         assert_eq!(quota_bytes("2Ti"), Some(2 << 40));
-        for bad in ["", "5", "5Ki", "Gi", "99999999999999999999Gi", "17000000Ti"] {
+        for huge in ["99999999999999999999Gi", "17000000Ti", "9223372036854775807Ti"] {
+            assert_eq!(quota_bytes(huge), Some(LARGEST_QUOTA), "{huge}");
+        }
+        for bad in ["", "5", "5Ki", "Gi", "-1Gi", "1.5Gi"] {
             assert_eq!(quota_bytes(bad), None, "{bad}");
         }
     }
