@@ -54,6 +54,7 @@ fn of_the_operator() -> Exported {
     metrics.leads(true);
     metrics.tenant("acme", true, true);
     metrics.quarantined("acme");
+    metrics.doors("acme", 1);
     series(&metrics.text().unwrap())
 }
 
