@@ -138,9 +138,7 @@ fn neutral(error: &AccumulateError) -> QueryError {
     let public = match error {
         AccumulateError::TooLarge => QueryError::TooLarge,
         AccumulateError::Engine(engine) if is_resources(engine) => QueryError::TooLarge,
-        AccumulateError::Engine(_) | AccumulateError::Arrow(_) | AccumulateError::OutOfRange => {
-            QueryError::ExecutionFailed
-        }
+        AccumulateError::Engine(_) | AccumulateError::Arrow(_) => QueryError::ExecutionFailed,
     };
     private(error, public)
 }

@@ -7,27 +7,25 @@
 //!
 //! **It does not fail on a value.** A failure would say something about the cells (which of
 //! them is zero, for example) in a release that the ledger then knows nothing of. So a
-//! division by zero and a cast that cannot be made give NULL, which is the mark, and where
-//! arithmetic fails in yet another way (a number out of range) all measures are hidden.
+//! value for which an expression would fail gives NULL, which is the mark (see [`crate::total`]),
+//! and if something fails all the same, all measures are hidden.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{cast, concat_batches, nullif};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit};
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, DataFusionError, Result as EngineResult};
+use datafusion::common::{Column, DataFusionError, Result as EngineResult};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{
-    BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, TryCast, when,
-};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use oscar_vetting::{KeyValue, VettedTable, VettedValue};
 
 use crate::gate::{CheckedQuery, OutputRole};
 use crate::output::{OutputColumn, OutputTable};
+use crate::total::total;
 
 /// Why there is no result. Neutral.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -168,24 +166,6 @@ fn above(plan: &LogicalPlan, cells: LogicalPlan) -> EngineResult<LogicalPlan> {
         },
         _ => Err(unexpected()),
     }
-}
-
-/// The expression with NULL where it would fail: for a division by zero and for a value
-/// that a cast cannot take.
-fn total(expr: Expr, schema: &DFSchema) -> EngineResult<Expr> {
-    let rewritten = expr.transform_up(|part| match part {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide, right }) => {
-            let divisor = right.get_type(schema)?;
-            let zero = Expr::Literal(ScalarValue::new_zero(&divisor)?, None);
-            let null = Expr::Literal(ScalarValue::try_from(&divisor)?, None);
-            let not_zero = when(right.as_ref().clone().eq(zero), null).otherwise(*right)?;
-            let division = BinaryExpr { left, op: Operator::Divide, right: Box::new(not_zero) };
-            Ok(Transformed::yes(Expr::BinaryExpr(division)))
-        }
-        Expr::Cast(Cast { expr, field }) => Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field }))),
-        other => Ok(Transformed::no(other)),
-    })?;
-    Ok(rewritten.data)
 }
 
 fn unexpected() -> DataFusionError {

@@ -31,6 +31,7 @@ mod gate;
 mod limits;
 mod output;
 mod scan;
+mod total;
 pub mod worker;
 
 pub use backend::{InProcess, QueryBackend, QueryError, QueryJob, evidence_from_tables};

@@ -9,7 +9,8 @@ use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
 use super::carry::AggregateInput;
-use super::cell_buffer::{Adding, CellBuffer, RowShape};
+use super::cell_buffer::{Adding, CellBuffer, RowShape, TooManyRows};
+use super::exact_sum::fraction;
 use crate::gate::{Boundary, Number, Statistic};
 
 /// What all partitions of one job share.
@@ -126,14 +127,11 @@ pub(crate) enum AccumulateError {
     /// More cells or more memory than allowed.
     #[error("more cells or persons than one result may have")]
     TooLarge,
-    /// A number without an exact form.
-    #[error("a number is not finite or too large to be summed")]
-    OutOfRange,
 }
 
-impl From<super::exact_sum::OutOfRange> for AccumulateError {
-    fn from(_: super::exact_sum::OutOfRange) -> Self {
-        Self::OutOfRange
+impl From<TooManyRows> for AccumulateError {
+    fn from(_: TooManyRows) -> Self {
+        Self::TooLarge
     }
 }
 
@@ -312,6 +310,11 @@ fn carried(batch: &RecordBatch, layout: &Layout) -> Vec<u32> {
             let column = batch.column(place);
             let is_distinct = layout.distinct.iter().any(|(distinct, _)| *distinct == aggregate);
             match (adding, column.as_any().downcast_ref::<BooleanArray>()) {
+                // What has no exact form is no number.
+                (Adding::Floats(_), _) if !is_distinct => {
+                    let numbers = column.as_primitive::<Float64Type>();
+                    clear(aggregate, &|row| numbers.is_valid(row) && fraction(numbers.value(row)).is_some());
+                }
                 // These two arrive as "argument IS NOT NULL".
                 (Adding::Rows | Adding::Persons, Some(present)) if !is_distinct => {
                     clear(aggregate, &|row| present.is_valid(row) && present.value(row));

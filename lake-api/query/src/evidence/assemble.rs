@@ -106,7 +106,7 @@ fn join_partials(
         }
         for (place, cell) in places.iter().zip(local_cells) {
             let target = cells.get_mut(*place).ok_or_else(lost)?;
-            target.absorb(cell, &layout.shape)?;
+            target.absorb(cell, &layout.shape);
         }
         for ((joined, local), translation) in pairs.iter_mut().zip(distinct).zip(translations) {
             let ids = translation.get(partition).ok_or_else(lost)?;

@@ -13,6 +13,8 @@
 //! | join of persons with reference data | the persons' side |
 //! | join of persons with persons | the preserved side; both sides are the same person |
 //! | union | each input's, in one column |
+//!
+//! No expression of it fails on a value, see [`crate::total`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use super::key_values::grouping_type;
 use crate::catalog::PermittedCatalog;
 use crate::gate::{Boundary, Number, PermittedSource, Statistic};
 use crate::scan::PolicyScan;
+use crate::total::total_plan;
 
 /// Where the tables of a plan are read from: with and without the hidden column.
 pub(crate) struct Sources<'a> {
@@ -94,7 +97,7 @@ pub(crate) fn carry(boundary: &Boundary, sources: &Sources<'_>) -> Result<Carrie
     exprs.push(Expr::Column(person).alias(PERSON_INDEX_COLUMN));
     let person = exprs.len() - 1;
     let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
-    Ok(CarriedPlan { plan, inputs, person })
+    Ok(CarriedPlan { plan: total_plan(plan)?, inputs, person })
 }
 
 struct Threaded {

@@ -7,7 +7,7 @@
 
 use roaring::RoaringBitmap;
 
-use super::exact_sum::{OutOfRange, Scale, add, fraction, value};
+use super::exact_sum::{Scale, fraction, value};
 use super::person_order::by_person;
 
 /// Rows a cell may hold unmerged before it looks whether merging pays.
@@ -42,6 +42,10 @@ impl RowShape {
     }
 }
 
+/// More rows in one buffer than can be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyRows;
+
 /// A cell while rows arrive.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CellBuffer {
@@ -73,6 +77,8 @@ struct Merged {
 struct Facts {
     carrying: u64,
     range: Option<(f64, f64)>,
+    /// Sum of the terms' sizes; it stops at its limit.
+    magnitude: u128,
 }
 
 /// A finished cell.
@@ -124,7 +130,7 @@ impl CellBuffer {
     }
 
     /// Takes in another buffer of the same cell.
-    pub(crate) fn absorb(&mut self, mut other: Self, shape: &RowShape) -> Result<(), OutOfRange> {
+    pub(crate) fn absorb(&mut self, mut other: Self, shape: &RowShape) {
         if self.rows.is_empty() {
             self.rows = other.rows;
         } else {
@@ -136,24 +142,23 @@ impl CellBuffer {
             *mine += theirs;
         }
         if !other.merged.persons.is_empty() {
-            self.merged = std::mem::take(&mut self.merged).join(other.merged, shape)?;
+            self.merged = std::mem::take(&mut self.merged).join(other.merged, shape);
         }
-        Ok(())
     }
 
     /// Merges what has arrived since the last merge.
-    pub(crate) fn merge(&mut self, shape: &RowShape) -> Result<(), OutOfRange> {
+    pub(crate) fn merge(&mut self, shape: &RowShape) -> Result<(), TooManyRows> {
         if self.rows.is_empty() {
             return Ok(());
         }
         let rows = std::mem::take(&mut self.rows);
         let fresh = Merged::of(&rows, shape)?;
-        self.merged = std::mem::take(&mut self.merged).join(fresh, shape)?;
+        self.merged = std::mem::take(&mut self.merged).join(fresh, shape);
         Ok(())
     }
 
     /// Everything the rules need to know about the cell.
-    pub(crate) fn finish(mut self, shape: &RowShape) -> Result<FinishedCell, OutOfRange> {
+    pub(crate) fn finish(mut self, shape: &RowShape) -> Result<FinishedCell, TooManyRows> {
         self.merge(shape)?;
         let Self { rows: _, merged, nobody, nobody_carrying } = self;
         let persons = sorted_set(merged.persons.iter().copied());
@@ -162,30 +167,35 @@ impl CellBuffer {
             let facts = merged.facts.get(aggregate).copied().unwrap_or_default();
             let without_person = nobody_carrying.get(aggregate).copied().unwrap_or_default();
             let totals = merged.totals.get(aggregate).map(Vec::as_slice).unwrap_or_default();
+            // No sum of these terms, in whatever order, is greater than their sizes together.
+            let has_sum = i128::try_from(facts.magnitude).is_ok();
+            let total = if has_sum { totalled(totals, *how) } else { DOMINATED };
             aggregates.push(FinishedAggregate {
                 support: merged.support_of(aggregate),
                 carrying: facts.carrying + without_person,
-                ..totalled(totals, *how)?
+                range: facts.range,
+                ..total
             });
-            if let Some(finished) = aggregates.last_mut() {
-                finished.range = facts.range;
-            }
         }
         Ok(FinishedCell { persons, rows: merged.rows + nobody, unattributed: nobody, aggregates })
     }
 }
 
+/// What stands for a sum beyond 128 bits: one person contributes all, which hides it.
+const DOMINATED: FinishedAggregate =
+    FinishedAggregate { support: None, carrying: 0, sum: 1.0, absolute_total: 1.0, largest: [1.0, 0.0], range: None };
+
 /// Sum, absolute total and the two largest contributions.
-fn totalled(totals: &[i128], how: Adding) -> Result<FinishedAggregate, OutOfRange> {
+fn totalled(totals: &[i128], how: Adding) -> FinishedAggregate {
     let scale = match how {
         Adding::Floats(_) => Scale::Fraction,
         Adding::Rows | Adding::Persons | Adding::Integers(_) => Scale::Whole,
     };
     let (mut sum, mut absolute, mut largest) = (0i128, 0i128, [0i128; 2]);
     for &total in totals {
-        let size = total.checked_abs().ok_or(OutOfRange)?;
-        sum = add(sum, total)?;
-        absolute = add(absolute, size)?;
+        let size = total.wrapping_abs();
+        sum = sum.wrapping_add(total);
+        absolute = absolute.wrapping_add(size);
         let [first, second] = largest;
         largest = if size > first {
             [size, first]
@@ -195,21 +205,21 @@ fn totalled(totals: &[i128], how: Adding) -> Result<FinishedAggregate, OutOfRang
             largest
         };
     }
-    Ok(FinishedAggregate {
+    FinishedAggregate {
         support: None,
         carrying: 0,
         sum: value(sum, scale),
         absolute_total: value(absolute, scale),
         largest: largest.map(|size| value(size, scale)),
         range: None,
-    })
+    }
 }
 
 impl Merged {
     /// Merges raw rows.
-    fn of(rows: &[u64], shape: &RowShape) -> Result<Self, OutOfRange> {
+    fn of(rows: &[u64], shape: &RowShape) -> Result<Self, TooManyRows> {
         let stride = shape.stride();
-        let order = by_person(rows, stride).ok_or(OutOfRange)?;
+        let order = by_person(rows, stride).ok_or(TooManyRows)?;
         let mut merged = Self { rows: order.len() as u64, ..Self::default() };
         let mut ends: Vec<usize> = Vec::new();
         for (place, entry) in order.iter().enumerate() {
@@ -225,7 +235,7 @@ impl Merged {
         }
         merged.support = vec![0; merged.persons.len()];
         for (aggregate, how) in shape.adding.iter().enumerate() {
-            merged.add_aggregate(aggregate, *how, rows, stride, &order, &ends)?;
+            merged.add_aggregate(aggregate, *how, rows, stride, &order, &ends);
         }
         Ok(merged)
     }
@@ -239,7 +249,7 @@ impl Merged {
         stride: usize,
         order: &[u64],
         ends: &[usize],
-    ) -> Result<(), OutOfRange> {
+    ) {
         let mut totals = Vec::with_capacity(self.persons.len());
         let mut facts = Facts::default();
         let mut start = 0usize;
@@ -250,7 +260,7 @@ impl Merged {
                 if rows.get(at).is_none_or(|row| row >> aggregate & 1 == 0) {
                     continue;
                 }
-                let bits = |column: usize| rows.get(at + 1 + column).copied().ok_or(OutOfRange);
+                let bits = |column: usize| rows.get(at + 1 + column).copied().unwrap_or_default();
                 facts.carrying += 1;
                 // A zero adds nothing: under CASE or FILTER it is neutral, and whoever has
                 // only zeros does not support a sum.
@@ -260,15 +270,19 @@ impl Merged {
                         total += 1;
                     }
                     Adding::Integers(column) => {
-                        let number = bits(column)?.cast_signed();
+                        let number = bits(column).cast_signed();
                         supports |= number != 0;
-                        total = add(total, i128::from(number))?;
+                        facts.weigh(i128::from(number));
+                        total = total.wrapping_add(i128::from(number));
                         facts.widen(number as f64);
                     }
                     Adding::Floats(column) => {
-                        let number = f64::from_bits(bits(column)?);
+                        let number = f64::from_bits(bits(column));
                         supports |= number != 0.0;
-                        total = add(total, fraction(number)?)?;
+                        // Rows whose number has no exact form do not carry the aggregate.
+                        let term = fraction(number).unwrap_or_default();
+                        facts.weigh(term);
+                        total = total.wrapping_add(term);
                         facts.widen(number);
                     }
                 }
@@ -279,7 +293,6 @@ impl Merged {
         }
         self.totals.push(totals);
         self.facts.push(facts);
-        Ok(())
     }
 
     fn close(&mut self, person: u32, support: u32, totals: &mut [i128]) {
@@ -291,9 +304,9 @@ impl Merged {
     }
 
     /// Joins two merged runs.
-    fn join(self, other: Self, shape: &RowShape) -> Result<Self, OutOfRange> {
+    fn join(self, other: Self, shape: &RowShape) -> Self {
         if self.persons.is_empty() {
-            return Ok(other);
+            return other;
         }
         let mut joined = Self {
             totals: vec![Vec::new(); shape.adding.len()],
@@ -305,7 +318,7 @@ impl Merged {
         let mut totals = vec![0i128; shape.adding.len()];
         loop {
             let person = match (self.persons.get(left), other.persons.get(right)) {
-                (None, None) => return Ok(joined),
+                (None, None) => return joined,
                 (Some(&one), None) => one,
                 (None, Some(&two)) => two,
                 (Some(&one), Some(&two)) => one.min(two),
@@ -317,7 +330,7 @@ impl Merged {
                 }
                 support |= run.support.get(*place).copied().unwrap_or_default();
                 for (total, column) in totals.iter_mut().zip(&run.totals) {
-                    *total = add(*total, column.get(*place).copied().unwrap_or_default())?;
+                    *total = total.wrapping_add(column.get(*place).copied().unwrap_or_default());
                 }
                 *place += 1;
             }
@@ -342,8 +355,14 @@ impl Facts {
         self.range = Some((least.min(number), greatest.max(number)));
     }
 
+    /// Notes a term.
+    const fn weigh(&mut self, term: i128) {
+        self.magnitude = self.magnitude.saturating_add(term.unsigned_abs());
+    }
+
     fn join(mut self, other: Self) -> Self {
         self.carrying += other.carrying;
+        self.magnitude = self.magnitude.saturating_add(other.magnitude);
         for end in other.range.iter().flat_map(|(least, greatest)| [*least, *greatest]) {
             self.widen(end);
         }
@@ -405,8 +424,8 @@ mod tests {
         first.merge(&shape()).unwrap();
         let mut second = buffer(&rows[100..300]);
         second.merge(&shape()).unwrap();
-        first.absorb(second, &shape()).unwrap();
-        first.absorb(buffer(&rows[300..]), &shape()).unwrap();
+        first.absorb(second, &shape());
+        first.absorb(buffer(&rows[300..]), &shape());
         assert_eq!(format!("{whole:?}"), format!("{:?}", first.finish(&shape()).unwrap()));
     }
 
@@ -420,8 +439,22 @@ mod tests {
         assert_eq!(cell.aggregates[1].carrying, 1);
     }
 
+    #[expect(clippy::float_cmp, reason = "the constants themselves")]
     #[test]
-    fn a_number_that_is_not_finite_ends_the_query() {
-        assert_eq!(buffer(&[(1, 0b111, 1, f64::NAN)]).finish(&shape()).unwrap_err(), OutOfRange);
+    fn a_sum_beyond_its_limits_is_one_persons_in_whatever_order_it_comes() {
+        let huge = 2f64.powi(61);
+        let rows =
+            [1, 2, 3, 4, 5].map(|person| (person, 0b100, 0, [huge, huge, -huge, 1.0, huge][person as usize - 1]));
+        let mut turned = rows;
+        turned.swap(1, 3);
+        for rows in [rows, turned] {
+            let mut first = buffer(&rows[..2]);
+            first.merge(&shape()).unwrap();
+            first.absorb(buffer(&rows[2..]), &shape());
+            let sum = &first.finish(&shape()).unwrap().aggregates[2];
+            assert_eq!((sum.sum, sum.absolute_total, sum.largest), (1.0, 1.0, [1.0, 0.0]));
+        }
+        let fits = buffer(&rows[2..4]).finish(&shape()).unwrap();
+        assert_eq!(fits.aggregates[2].largest, [huge, 1.0]);
     }
 }

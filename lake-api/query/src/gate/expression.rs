@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use arrow::datatypes::DataType;
 use datafusion::common::Column;
+use datafusion::common::tree_node::TreeNode as _;
 use datafusion::logical_expr::expr::{BinaryExpr, InSubquery, ScalarFunction};
 use datafusion::logical_expr::{Expr, Operator, Subquery};
 
@@ -108,8 +109,13 @@ impl Walker<'_> {
             Expr::Literal(_, _) => Ok(RowField::derived(BTreeSet::new())),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 row_operator(*op)?;
+                if is_like(*op) && is_of_the_row(right) {
+                    return Err(RefusalCode::ExpressionRefused);
+                }
                 all(&[left, right])
             }
+            // A pattern from a row could be one that cannot be compiled, and its failure an answer.
+            Expr::Like(like) if is_of_the_row(&like.pattern) => Err(RefusalCode::ExpressionRefused),
             Expr::Like(like) => all(&[&like.expr, &like.pattern]),
             // The one question that may be asked of a person key: is there one?
             Expr::IsNotNull(inner) => {
@@ -274,6 +280,16 @@ fn row_operator(operator: Operator) -> Judged<()> {
         | Operator::QuestionPipe
         | Operator::Colon => Err(RefusalCode::ExpressionRefused),
     }
+}
+
+/// Whether an expression has another value in another row.
+fn is_of_the_row(expr: &Expr) -> bool {
+    let varies = |part: &Expr| Ok(matches!(part, Expr::Column(_) | Expr::OuterReferenceColumn(_, _)));
+    expr.exists(varies).unwrap_or(true)
+}
+
+const fn is_like(operator: Operator) -> bool {
+    matches!(operator, Operator::LikeMatch | Operator::ILikeMatch | Operator::NotLikeMatch | Operator::NotILikeMatch)
 }
 
 /// Types that rows may be cast to.

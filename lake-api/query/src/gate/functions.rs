@@ -178,6 +178,11 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_never_to_fail_is_on_the_list() {
+        assert!(crate::total::NEVER_FAIL.iter().all(|name| SCALAR.contains(name)));
+    }
+
+    #[test]
     fn clocks_random_numbers_and_hashes_are_not_registered() {
         for name in ["now", "current_date", "current_timestamp", "random", "uuid", "version", "md5", "sha256", "digest"]
         {

@@ -82,6 +82,7 @@ const CORPUS: &[(&str, &str)] = &[
     ("SELECT count(*) FROM resident WHERE person_id > 'a'", "person-key-misused"),
     ("SELECT count(*) FROM resident WHERE person_id IN ('a', 'b')", "person-key-misused"),
     ("SELECT count(*) FROM resident WHERE person_id LIKE 'a%'", "person-key-misused"),
+    ("SELECT count(*) FROM resident WHERE 'a' LIKE CAST(age AS VARCHAR)", "expression-refused"),
     ("SELECT count(*) FROM resident WHERE left(person_id, 1) = 'a'", "person-key-misused"),
     ("SELECT count(*) FROM resident WHERE character_length(person_id) = 3", "person-key-misused"),
     ("SELECT count(*) FROM resident WHERE person_id BETWEEN 'a' AND 'b'", "person-key-misused"),

@@ -1,4 +1,5 @@
-//! Results and errors must equal those of a bare engine on a physically filtered copy.
+//! Results must equal those of a bare engine on a physically filtered copy. Where that fails on a
+//! row the guarded engine does not: a failure would be an answer.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -43,7 +44,7 @@ async fn bare(sql: &str) -> Result<Vec<String>, ()> {
 fn assert_same(sql: &str, guarded: Result<Vec<String>, QueryError>, bare: Result<Vec<String>, ()>) {
     match (guarded, bare) {
         (Ok(guarded), Ok(bare)) => assert_eq!(guarded, bare, "{sql}"),
-        (Err(error), Err(())) => assert_eq!(error, QueryError::ExecutionFailed, "{sql}"),
+        (Ok(_), Err(())) => {}
         (guarded, bare) => panic!("guarded {guarded:?}\nbare {bare:?}\n{sql}"),
     }
 }
@@ -78,7 +79,7 @@ async fn rows_the_permit_hides_cause_no_error() {
     }
 }
 
-/// Statements that fail on visible rows, on both sides.
+/// Statements that fail on visible rows of the bare engine.
 const FAILING: &[&str] = &[
     "SELECT sum(1 / (age - age)) AS s FROM resident",
     "SELECT count(*) AS n FROM resident WHERE 1 / (region - 2) > 0",
@@ -88,13 +89,11 @@ const FAILING: &[&str] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn errors_are_those_of_the_filtered_copy_and_neutral() {
+async fn what_fails_on_a_row_of_the_bare_engine_does_not_fail_here() {
     for sql in FAILING {
         let result = guarded(sql).await;
-        let error = result.clone().unwrap_err();
-        let said = format!("{error} {error:?}");
-        assert!(!said.contains("'f'") && !said.contains("zero") && !said.contains("Cast"), "{said}");
-        assert_same(sql, result, bare(sql).await);
+        assert!(result.is_ok(), "{result:?} {sql}");
+        assert_eq!(bare(sql).await, Err(()), "{sql}");
     }
 }
 
