@@ -7,22 +7,31 @@
 //!
 //! One hidden cell alone is allowed in a table with aggregates: otherwise every small
 //! table would answer "is this one group small or absent?" by being refused or not. A list
-//! of groups without aggregates (R6) has no such allowance. What remains: in an open table
-//! a refusal says that several small groups exist. Refused tries count against the quota.
+//! of groups without aggregates (R6) has no such allowance. In an open table hidden cells of
+//! fewer than T persons together count as one: otherwise the keys could split one person over
+//! several groups, and a refusal would say that he is there. What remains: a refusal says that
+//! T persons or more are in small groups. Refused tries count against the quota.
 //!
 //! A table of several linked grouping sets (totals) may hide nothing until complementary
 //! suppression exists: a hidden cell would be a total minus its neighbours.
 
 use std::collections::BTreeSet;
 
+use roaring::MultiOps as _;
+
 use crate::cell_rules::CellFindings;
 use crate::layout::{Layout, Place, SetLayout};
 use crate::{Evidence, RuleFinding, RuleId, Scope, Severity};
 
 /// The findings that refuse the table, if any.
-pub(crate) fn refusals(evidence: &Evidence, findings: &[CellFindings], layout: &Layout) -> BTreeSet<RuleFinding> {
+pub(crate) fn refusals(
+    evidence: &Evidence,
+    findings: &[CellFindings],
+    layout: &Layout,
+    threshold: u32,
+) -> BTreeSet<RuleFinding> {
     let shares: Vec<(usize, Share)> =
-        layout.sets.iter().map(|set| (set.grouping_set, Share::of(evidence, findings, set))).collect();
+        layout.sets.iter().map(|set| (set.grouping_set, Share::of(evidence, findings, set, threshold))).collect();
     let group_only = evidence.aggregates.is_empty();
     let mut refusals = BTreeSet::new();
     for (set, share) in &shares {
@@ -39,13 +48,15 @@ pub(crate) fn refusals(evidence: &Evidence, findings: &[CellFindings], layout: &
 
 struct Share {
     hidden: usize,
+    /// Hidden cells, those of too few persons together counted as one.
+    telling: usize,
     total: usize,
     /// Also true for a small cell outside a closed code list, which `hidden` leaves out.
     hides_something: bool,
 }
 
 impl Share {
-    fn of(evidence: &Evidence, findings: &[CellFindings], set: &SetLayout) -> Self {
+    fn of(evidence: &Evidence, findings: &[CellFindings], set: &SetLayout, threshold: u32) -> Self {
         let hides = |cell: usize| findings.get(cell).is_none_or(CellFindings::hides_something);
         let listed: BTreeSet<usize> = set.slots.iter().filter_map(|slot| cell_of(slot.place)).collect();
         let all: Vec<usize> = (0..evidence.cells.len())
@@ -60,13 +71,17 @@ impl Share {
             (all, 0)
         };
         let hidden = cells.iter().filter(|cell| hides(**cell)).count() + empty;
-        Self { hidden, total: cells.len() + empty, hides_something: some_cell_hides || empty > 0 }
+        let hiding = cells.iter().filter(|cell| hides(**cell)).filter_map(|cell| evidence.cells.get(*cell));
+        let persons = hiding.map(|cell| &cell.persons).union().len();
+        let few = !set.complete && persons < u64::from(threshold);
+        let telling = if few { hidden.min(1) } else { hidden };
+        Self { hidden, telling, total: cells.len() + empty, hides_something: some_cell_hides || empty > 0 }
     }
 
     const fn is_too_large(&self, group_only: bool) -> bool {
         let nothing_shown = self.hidden == self.total;
-        let more_than_a_fifth = self.hidden * 5 > self.total;
-        nothing_shown || (more_than_a_fifth && (group_only || self.hidden > 1))
+        let more_than_a_fifth = self.telling * 5 > self.total;
+        nothing_shown || (more_than_a_fifth && (group_only || self.telling > 1))
     }
 }
 

@@ -56,7 +56,7 @@ impl Tally {
         profile: &DisclosureProfile,
     ) {
         self.findings.extend(cell_findings(evidence, cells));
-        self.findings.extend(refusals(evidence, cells, layout));
+        self.findings.extend(refusals(evidence, cells, layout, profile.threshold));
         if layout.rows() > profile.quotas.cells_per_release as usize {
             self.refuse(RuleId::Cells);
         }

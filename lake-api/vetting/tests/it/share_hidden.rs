@@ -29,6 +29,23 @@ fn more_than_a_fifth_hidden_refuses_a_table(#[case] large: u32, #[case] small: u
     }
 }
 
+#[test]
+fn one_person_in_many_groups_is_no_more_than_in_one() {
+    let split = |persons: u32| -> Vec<Row> {
+        let large = (0..4).flat_map(|n| group(&format!("l{n:03}"), n * 100..n * 100 + 40));
+        let small = (0..6).flat_map(|n| group(&format!("s{n:03}"), 100_000..100_000 + persons));
+        large.chain(small).collect()
+    };
+    let judged = |persons| refused_by(&judge_alone(&Statement::by_open_key(PERSONS).evidence(&split(persons))));
+    assert_eq!(judged(0), Vec::<&str>::new());
+    assert_eq!(judged(1), judged(0), "whether the one person is there is not told");
+    assert_eq!(judged(9), judged(0));
+    let others = (0..2).flat_map(|n| group(&format!("t{n:03}"), 200_000 + n * 100..200_000 + n * 100 + 5));
+    let rows: Vec<Row> = split(0).into_iter().chain(others).collect();
+    let judgement = judge_alone(&Statement::by_open_key(PERSONS).evidence(&rows));
+    assert_eq!(refused_by(&judgement), vec!["SPARSE"], "as many as a shown cell needs are told of");
+}
+
 #[rstest]
 #[case(8, 2, true)]
 #[case(7, 2, false)]
