@@ -118,7 +118,8 @@ impl Place {
         let population = &generated.packages[0];
         deliver(&Destination::in_data_dir(folder), population, None, &permit, &Silent).await.unwrap();
         let settings = json!({
-            "tenant": "bench", "keys": folder.join("keys"), "permits": folder.join("permits"),
+            "tenant": "bench", "keys": {"kind": "directory", "path": folder.join("keys")},
+            "permits": folder.join("permits"), "personIndex": {"kind": "local", "root": folder.join("person-index")},
             "storage": {"kind": "local", "root": folder.join("tenant")},
             "listen": api, "adminListen": admin,
             "devIssuer": {"listen": issuer, "users": ["anna"]},
@@ -128,6 +129,11 @@ impl Place {
         let config = folder.join("serve.yaml");
         std::fs::write(&config, settings.to_string()).unwrap();
         Self { config, api, admin, issuer }
+    }
+
+    /// What the service says.
+    fn log(&self) -> std::path::PathBuf {
+        self.config.with_file_name("serve.log")
     }
 
     async fn log_in(&self) -> String {
@@ -189,12 +195,13 @@ impl Service {
             .arg(&place.config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(place.log()).unwrap())
             .spawn()
             .unwrap();
         let mut service = Self { child, ready_after: Duration::ZERO };
         while !is_ready(place.admin).await {
-            assert!(service.child.try_wait().unwrap().is_none(), "lake-api ended while starting");
+            let ended = service.child.try_wait().unwrap().is_some();
+            assert!(!ended, "lake-api ended while starting:\n{}", std::fs::read_to_string(place.log()).unwrap());
             assert!(started.elapsed() < Duration::from_mins(1), "lake-api is not ready");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

@@ -102,7 +102,7 @@ fn a_door_opened_in_an_emergency_closes_in_time_and_its_pods_are_made_anew() {
     assert!(opened, "{said}");
     cluster.until("the end of a door for too long", || Ok((!is_open(cluster)).then_some(()))).unwrap();
     println!("an entry for nine hours was closed after {:.1} s", begun.elapsed().as_secs_f64());
-    let said = cluster.until("the reason", ||  {
+    let said = cluster.until("the reason", || {
         Ok(told(cluster, "BreakGlassClosed").into_iter().find(|note| note.contains("eight hours")))
     });
     said.unwrap();
