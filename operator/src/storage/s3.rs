@@ -179,17 +179,18 @@ impl StorageProvider for S3Storage {
         if let (true, Some(access), false) = (recent, known, due) {
             return Ok(Ensured { bucket, access: access.clone(), guarantees });
         }
-        let (s3, days) = (&self.clients.s3, tenant.landing_retention_days);
-        if !recent {
-            bucket::create(s3, &bucket, &self.region).await?;
-            bucket::configure(s3, &bucket, days, &self.settings.encryption, guarantees).await?;
-        }
+        // First of all: whoever comes again soon would only do the rest in vain.
         let _place = match (self.identity_queue.try_acquire(), known) {
             (Ok(place), _) => place,
             // Only looked after: that has time until the next reconcile.
             (Err(_), Some(access)) if !due => return Ok(Ensured { bucket, access: access.clone(), guarantees }),
             (Err(_), _) => return Err(StorageError::Queued),
         };
+        let (s3, days) = (&self.clients.s3, tenant.landing_retention_days);
+        if !recent {
+            bucket::create(s3, &bucket, &self.region).await?;
+            bucket::configure(s3, &bucket, days, &self.settings.encryption, guarantees).await?;
+        }
         let _turn = self.identity_calls.acquire().await.map_err(|_| StorageError::Queued)?;
         let access = self.ensure_access(&bucket, tenant, known).await?;
         self.visits.lock().insert(bucket.clone(), Visit { at: Instant::now(), landing_retention_days: days });
