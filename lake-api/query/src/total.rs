@@ -11,13 +11,17 @@
 //! | division, remainder | the same with NULL for a divisor of zero |
 //! | arithmetic of decimals, dates and times; division of whole numbers | [`Total`] |
 //! | function outside [`NEVER_FAIL`] | [`Total`] |
-//! | length that a text is filled up to | NULL beyond [`LONGEST_TEXT`] |
+//! | text put together from others | [`Total`], NULL beyond [`LONGEST_TEXT`] |
+//!
+//! Texts have a limit because memory has one: `concat(x, x)`, thirty subqueries deep and for one
+//! person alone, would end the process, and its end is an answer, too.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch, new_null_array};
 use arrow::compute::concat;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::compute::kernels::length::length;
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
@@ -38,8 +42,6 @@ pub(crate) const NEVER_FAIL: &[&str] = &[
     "ceil",
     "character_length",
     "coalesce",
-    "concat",
-    "concat_ws",
     "contains",
     "date_part",
     "ends_with",
@@ -54,7 +56,6 @@ pub(crate) const NEVER_FAIL: &[&str] = &[
     "lower",
     "ltrim",
     "nullif",
-    "replace",
     "right",
     "rtrim",
     "signum",
@@ -64,8 +65,10 @@ pub(crate) const NEVER_FAIL: &[&str] = &[
     "upper",
 ];
 
-/// The longest text that a value is filled up to, in characters.
-const LONGEST_TEXT: i64 = 10_000;
+/// The longest text that an expression puts together, in bytes (`lpad`, `rpad`: characters).
+const LONGEST_TEXT: i64 = 1_000;
+/// Bytes that a value which is no text has at most as one.
+const LONGEST_NUMBER: i64 = 50;
 
 /// The plan with NULL wherever an expression of any node would fail on a row.
 pub(crate) fn total_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -86,6 +89,10 @@ pub(crate) fn total(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let rewritten = expr.transform_up(|part| match part {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_arithmetic(op) => {
             arithmetic(*left, op, *right, schema).map(Transformed::yes)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
+            let total = ScalarUDF::new_from_impl(Total::new(Inner::Operator(Operator::StringConcat)));
+            Ok(Transformed::yes(total.call(vec![*left, *right])))
         }
         Expr::Cast(Cast { expr, field }) => Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field }))),
         Expr::ScalarFunction(ScalarFunction { func, args }) if !NEVER_FAIL.contains(&func.name()) => {
@@ -153,6 +160,9 @@ impl Total {
 
     fn attempt(&self, args: ScalarFunctionArgs) -> Result<ArrayRef> {
         let (rows, target) = (args.number_rows, args.return_type().clone());
+        if self.puts_texts_together() && longest_text(self.name(), &args)? > LONGEST_TEXT {
+            return Err(DataFusionError::ResourcesExhausted("a text is too long".to_owned()));
+        }
         let value = match &self.inner {
             Inner::Function(function) => function.invoke_with_args(args)?,
             Inner::Operator(op) => {
@@ -166,6 +176,10 @@ impl Total {
         };
         let array = value.into_array(rows)?;
         if array.data_type() == &target { Ok(array) } else { Ok(arrow::compute::cast(&array, &target)?) }
+    }
+
+    fn puts_texts_together(&self) -> bool {
+        matches!(self.name(), "concat" | "concat_ws" | "replace" | "joined_to")
     }
 
     fn halved(&self, args: ScalarFunctionArgs) -> Result<ArrayRef> {
@@ -191,6 +205,33 @@ fn slice(args: &ScalarFunctionArgs, from: usize, length: usize) -> ScalarFunctio
     ScalarFunctionArgs { args: args.args.iter().map(part).collect(), number_rows: length, ..args.clone() }
 }
 
+/// An upper bound of the longest text that a function makes of its arguments, in bytes.
+fn longest_text(function: &str, args: &ScalarFunctionArgs) -> Result<i64> {
+    let mut lengths: Vec<Int64Array> = Vec::with_capacity(args.args.len());
+    for value in &args.args {
+        let array = value.to_array(args.number_rows)?;
+        let is_text = matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        lengths.push(if is_text {
+            let counted = arrow::compute::cast(&length(array.as_ref())?, &DataType::Int64)?;
+            counted.as_primitive::<Int64Type>().clone()
+        } else {
+            Int64Array::from_value(LONGEST_NUMBER, args.number_rows)
+        });
+    }
+    let of_row = |row: usize| {
+        let length = |column: &Int64Array| if column.is_null(row) { 0 } else { column.value(row) };
+        match (function, lengths.as_slice()) {
+            // At worst every place of the text is replaced.
+            ("replace", [text, _, with]) => (length(text) + 1).saturating_mul(length(with) + 1),
+            ("concat_ws", [between, texts @ ..]) => {
+                texts.iter().map(|text| length(text).saturating_add(length(between))).sum()
+            }
+            (_, texts) => texts.iter().map(length).sum(),
+        }
+    };
+    Ok((0..args.number_rows).map(of_row).max().unwrap_or_default())
+}
+
 fn unexpected() -> DataFusionError {
     DataFusionError::Internal("an operator that is no arithmetic".to_owned())
 }
@@ -203,6 +244,7 @@ impl ScalarUDFImpl for Total {
             Inner::Operator(Operator::Minus) => "minus",
             Inner::Operator(Operator::Multiply) => "times",
             Inner::Operator(Operator::Divide) => "divided_by",
+            Inner::Operator(Operator::StringConcat) => "joined_to",
             Inner::Operator(_) => "modulo",
         }
     }

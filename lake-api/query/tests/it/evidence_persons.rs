@@ -224,6 +224,10 @@ async fn what_would_fail_for_a_row_is_null_for_it_and_for_no_other() {
         "split_part('abc', 'b', age - age)",
         "lpad('x', 3000000000 + age)",
         "rpad('x', 20000 + age, 'y')",
+        "concat(rpad('x', 600, 'y'), rpad('x', 400 + age, 'z'))",
+        "rpad('x', 600, 'y') || rpad('x', 400 + age, 'z')",
+        "concat_ws(rpad('', 400, ','), CAST(age AS VARCHAR), 'b', 'c')",
+        "replace(rpad('x', 100 + age, 'y'), 'y', 'twelve chars')",
         "abs((age - age) - 9223372036854775807 - 1)",
         "CAST(1e300 * (age + 1) AS BIGINT)",
     ] {
@@ -231,6 +235,10 @@ async fn what_would_fail_for_a_row_is_null_for_it_and_for_no_other() {
         let for_some = format!("CASE WHEN age > 40 THEN age WHEN {failing} IS NULL THEN NULL END");
         assert_eq!(rows_with_a_value(&for_some).await, one_person_less, "{failing}");
     }
+    let doubled = (0..24).fold("CASE WHEN age > 40 THEN 'x' ELSE 'xx' END".to_owned(), |text, level| {
+        if level % 2 == 0 { format!("({text} || 'y')") } else { format!("replace({text}, 'y', 'yy')") }
+    });
+    assert_eq!(rows_with_a_value(&doubled).await, 0, "growth ends");
     // In a batch with rows that fail the others keep their values.
     assert_eq!(rows_with_a_value("make_date(2020, CASE WHEN age > 40 THEN 12 ELSE 13 END, 1)").await, one_person_less);
 }
