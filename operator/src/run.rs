@@ -209,24 +209,21 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
     let what_matters = || predicates::generation.combine(predicates::finalizers);
     let neighbours = context.trigger.clone();
     let known = tenants.clone();
-    let (of_tenant, of_permit) = (Arc::clone(&context), Arc::clone(&context));
-    let tenant_events = tenant_events.inspect(move |touched| {
-        // A tenant that turns, in spec or in status, lets its extracts run or stops them.
-        if let Some(name) = touched.as_ref().ok().and_then(|tenant| tenant.meta().name.as_deref()) {
-            of_tenant.wake_extracts(|extract| extract.spec.tenant == name);
-        }
-    });
     let tenant_queue = stream::select(
-        requests(tenant_events.predicate_filter(what_matters(), kube::runtime::PredicateConfig::default()).inspect(
-            move |touched| {
-                // A tenant that comes or goes changes what some of the others' probes try.
-                let Some(name) = touched.as_ref().ok().and_then(|tenant| tenant.meta().name.as_deref()) else { return };
-                let names = known.state().into_iter().filter_map(|other| other.meta().name.clone());
-                for trier in triers_of(name, names) {
-                    neighbours.tenant(&trier);
-                }
-            },
-        )),
+        requests(
+            waking_extracts(tenant_events, &context)
+                .predicate_filter(what_matters(), kube::runtime::PredicateConfig::default())
+                .inspect(move |touched| {
+                    // A tenant that comes or goes changes what some of the others' probes try.
+                    let Some(name) = touched.as_ref().ok().and_then(|tenant| tenant.meta().name.as_deref()) else {
+                        return;
+                    };
+                    let names = known.state().into_iter().filter_map(|other| other.meta().name.clone());
+                    for trier in triers_of(name, names) {
+                        neighbours.tenant(&trier);
+                    }
+                }),
+        ),
         triggered.tenants.map(|name| Ok(named(&name, None))),
     );
     let tenant_controller = applier(
@@ -239,14 +236,7 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
     );
     tasks.spawn(tenant_controller.for_each(|_| std::future::ready(())));
     let (delivered, namespace) = (context.trigger.clone(), context.namespace.clone());
-    let permit_events = permit_events.inspect(move |touched| {
-        // Also for a permit that is gone, of which no reconcile will hear.
-        let Ok(guard) = touched else { return };
-        if let (DeserializeGuard(Ok(permit)), Some(name)) = (guard, guard.meta().name.as_deref()) {
-            of_permit.trigger.tenant(&permit.spec.tenant);
-            of_permit.wake_extracts(|extract| extract.spec.permit == name);
-        }
-    });
+    let permit_events = waking_tenants(permit_events, &context);
     let permit_queue =
         stream::select(requests(permit_events), triggered.permits.map(move |name| Ok(named(&name, Some(&namespace)))));
     let permit_controller = applier(
@@ -287,6 +277,31 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
             return;
         }
     }
+}
+
+/// A tenant that turns, in spec or in status, lets its extracts run or stops them.
+fn waking_extracts(events: Touched<Tenant>, context: &Arc<Context>) -> Touched<Tenant> {
+    let context = Arc::clone(context);
+    let wake = move |touched: &watcher::Result<DeserializeGuard<Tenant>>| {
+        if let Some(name) = touched.as_ref().ok().and_then(|tenant| tenant.meta().name.as_deref()) {
+            context.wake_extracts(|extract| extract.spec.tenant == name);
+        }
+    };
+    events.inspect(wake).boxed()
+}
+
+/// A permit that turns wakes its tenant and its extracts; also one that is gone, of which no
+/// reconcile will hear.
+fn waking_tenants(events: Touched<DataPermit>, context: &Arc<Context>) -> Touched<DataPermit> {
+    let context = Arc::clone(context);
+    let wake = move |touched: &watcher::Result<DeserializeGuard<DataPermit>>| {
+        let Ok(guard) = touched else { return };
+        if let (DeserializeGuard(Ok(permit)), Some(name)) = (guard, guard.meta().name.as_deref()) {
+            context.trigger.tenant(&permit.spec.tenant);
+            context.wake_extracts(|extract| extract.spec.permit == name);
+        }
+    };
+    events.inspect(wake).boxed()
 }
 
 fn requests<K>(

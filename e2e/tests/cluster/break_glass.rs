@@ -98,7 +98,7 @@ fn a_door_opened_in_an_emergency_closes_in_time_and_its_pods_are_made_anew() {
 
     // Nobody gives himself a door for good.
     let begun = Instant::now();
-    let (opened, said) = opens(cluster, "grace", Timestamp::now() + Duration::from_secs(9 * 3600));
+    let (opened, said) = opens(cluster, "grace", Timestamp::now() + Duration::from_hours(9));
     assert!(opened, "{said}");
     cluster.until("the end of a door for too long", || Ok((!is_open(cluster)).then_some(()))).unwrap();
     println!("an entry for nine hours was closed after {:.1} s", begun.elapsed().as_secs_f64());

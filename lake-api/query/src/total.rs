@@ -182,7 +182,7 @@ impl Total {
         matches!(self.name(), "concat" | "concat_ws" | "replace" | "joined_to")
     }
 
-    fn halved(&self, args: ScalarFunctionArgs) -> Result<ArrayRef> {
+    fn halved(&self, args: &ScalarFunctionArgs) -> Result<ArrayRef> {
         let rows = args.number_rows;
         if let Ok(array) = self.attempt(args.clone()) {
             return Ok(array);
@@ -191,7 +191,7 @@ impl Total {
             return Ok(new_null_array(args.return_type(), rows));
         }
         let half = rows / 2;
-        let parts = [(0, half), (half, rows - half)].map(|(from, length)| self.halved(slice(&args, from, length)));
+        let parts = [(0, half), (half, rows - half)].map(|(from, length)| self.halved(&slice(args, from, length)));
         let [first, second] = parts;
         Ok(concat(&[first?.as_ref(), second?.as_ref()])?)
     }
@@ -276,9 +276,9 @@ impl ScalarUDFImpl for Total {
         let constant = args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         if constant {
             let one = ScalarFunctionArgs { number_rows: 1, ..args };
-            let array = self.halved(one)?;
+            let array = self.halved(&one)?;
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
         }
-        self.halved(args).map(ColumnarValue::Array)
+        self.halved(&args).map(ColumnarValue::Array)
     }
 }

@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn a_door_is_open_for_its_time_and_no_longer_than_eight_hours() {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        assert_eq!(judge(&entry("2026-11-20T15:30:00Z"), now), Door::Open(Duration::from_secs(12_600)));
-        assert_eq!(judge(&entry("2026-11-20T20:00:00Z"), now), Door::Open(Duration::from_secs(28_800)));
+        assert_eq!(judge(&entry("2026-11-20T15:30:00Z"), now), Door::Open(Duration::from_mins(210)));
+        assert_eq!(judge(&entry("2026-11-20T20:00:00Z"), now), Door::Open(Duration::from_hours(8)));
         for closed in ["2026-11-20T20:00:01Z", "2026-11-20T12:00:00Z", "2026-11-20T11:59:59Z", "", "tomorrow"] {
             assert!(matches!(judge(&entry(closed), now), Door::Close(_)), "{closed}");
         }
