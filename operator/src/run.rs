@@ -16,6 +16,7 @@ use oscar_crds::{DataPermit, Extract, Tenant};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -128,6 +129,7 @@ pub async fn run(
         tenants: watched.tenants.clone(),
         permits: watched.permits.clone(),
         extracts: watched.extracts.clone(),
+        listed: watched.listed.clone(),
         failures: Failures::default(),
         disturbances: Disturbances::default(),
         announced: tenant::Announced::default(),
@@ -169,25 +171,31 @@ struct Watched {
     tenant_events: Touched<Tenant>,
     permit_events: Touched<DataPermit>,
     extract_events: Touched<Extract>,
+    /// Whether each kind was listed once.
+    listed: Vec<watch::Receiver<bool>>,
 }
 
 type Touched<K> = stream::BoxStream<'static, watcher::Result<DeserializeGuard<K>>>;
 
 impl Watched {
     fn start(client: &Client, namespace: &str) -> Self {
-        let (tenants, tenant_events) = watched(Api::all(client.clone()));
-        let (permits, permit_events) = watched(Api::namespaced(client.clone(), namespace));
-        let (extracts, extract_events) = watched(Api::namespaced(client.clone(), namespace));
-        Self { tenants, permits, extracts, tenant_events, permit_events, extract_events }
+        let (tenants, tenant_events, tenants_listed) = watched(Api::all(client.clone()));
+        let (permits, permit_events, permits_listed) = watched(Api::namespaced(client.clone(), namespace));
+        let (extracts, extract_events, extracts_listed) = watched(Api::namespaced(client.clone(), namespace));
+        let listed = vec![tenants_listed, permits_listed, extracts_listed];
+        Self { tenants, permits, extracts, tenant_events, permit_events, extract_events, listed }
     }
 }
 
-/// A mirror of one kind and the objects that were touched.
-fn watched<K>(api: Api<DeserializeGuard<K>>) -> (Store<DeserializeGuard<K>>, Touched<K>)
+/// A mirror of one kind, the objects that were touched, and whether all were listed once.
+///
+/// The mirror's own `wait_until_ready` wakes one waiter only, and that is its controller.
+fn watched<K>(api: Api<DeserializeGuard<K>>) -> (Store<DeserializeGuard<K>>, Touched<K>, watch::Receiver<bool>)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
     let (store, writer) = reflector::store();
+    let (listed, is_listed) = watch::channel(false);
     let stream = watcher(api, Config::default())
         .default_backoff()
         .modify(|object: &mut DeserializeGuard<K>| {
@@ -196,13 +204,18 @@ where
             }
         })
         .reflect(writer)
+        .inspect(move |event| {
+            if matches!(event, Ok(watcher::Event::InitDone)) {
+                listed.send_replace(true);
+            }
+        })
         .touched_objects();
-    (store, stream.boxed())
+    (store, stream.boxed(), is_listed)
 }
 
 /// Runs the controllers until told to stop.
 async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, stop: CancellationToken) {
-    let Watched { tenants, permits, extracts, tenant_events, permit_events, extract_events } = watched;
+    let Watched { tenants, permits, extracts, tenant_events, permit_events, extract_events, listed: _ } = watched;
     let mut tasks = JoinSet::new();
     let config = || ControllerConfig::default().concurrency(context.settings.concurrency).debounce(DEBOUNCE);
     // Our own status writes are no news; a deletion, a finalizer and a spec are.

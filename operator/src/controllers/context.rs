@@ -12,6 +12,7 @@ use oscar_blueprint::Installation;
 use oscar_crds::{DataPermit, Extract, Tenant};
 use oscar_permit::{Sha256Digest, TenantName};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::disturbance::Disturbances;
 use super::failure::Failures;
@@ -46,6 +47,8 @@ pub struct Context {
     pub permits: Store<DeserializeGuard<DataPermit>>,
     /// All extracts.
     pub extracts: Store<DeserializeGuard<Extract>>,
+    /// Whether tenants, permits and extracts were listed once.
+    pub listed: Vec<watch::Receiver<bool>>,
     /// Writes a tenant's objects.
     pub applier: Applier,
     /// Keeps buckets and identities.
@@ -92,12 +95,10 @@ impl Context {
     /// Waits until tenants, permits and extracts were listed once: on a part of them a permit
     /// would look missing that is there.
     pub async fn mirrored(&self) {
-        // It fails only when the watch is gone, and then the operator is ending.
-        let _ = tokio::join!(
-            self.tenants.wait_until_ready(),
-            self.permits.wait_until_ready(),
-            self.extracts.wait_until_ready()
-        );
+        for listed in &self.listed {
+            // It fails only when the watch is gone, and then the operator is ending.
+            let _ = listed.clone().wait_for(|listed| *listed).await;
+        }
     }
 
     /// Asks for a reconcile of every extract that `which` chooses.
