@@ -3,7 +3,7 @@
 //! A failure tells something about the rows: `1 / (CASE WHEN … THEN 0 ELSE 1 END)` fails when
 //! there is a person of whom the condition holds. So a value for which an expression would
 //! fail is NULL: a division by zero, a cast that cannot be made, a date that does not exist,
-//! a number out of range. What fails for every row alike fails while the statement is planned.
+//! a number out of range.
 //!
 //! | part of an expression | becomes |
 //! |---|---|
@@ -43,7 +43,6 @@ pub(crate) const NEVER_FAIL: &[&str] = &[
     "character_length",
     "coalesce",
     "contains",
-    "date_part",
     "ends_with",
     "exp",
     "floor",
@@ -91,14 +90,12 @@ pub(crate) fn total(expr: Expr, schema: &DFSchema) -> Result<Expr> {
             arithmetic(*left, op, *right, schema).map(Transformed::yes)
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
-            let total = ScalarUDF::new_from_impl(Total::new(Inner::Operator(Operator::StringConcat)));
-            Ok(Transformed::yes(total.call(vec![*left, *right])))
+            Ok(Transformed::yes(Total::of(Inner::Operator(Operator::StringConcat), vec![*left, *right])))
         }
         Expr::Cast(Cast { expr, field }) => Ok(Transformed::yes(Expr::TryCast(TryCast { expr, field }))),
         Expr::ScalarFunction(ScalarFunction { func, args }) if !NEVER_FAIL.contains(&func.name()) => {
             let args = if matches!(func.name(), "lpad" | "rpad") { bounded(args)? } else { args };
-            let total = ScalarUDF::new_from_impl(Total::new(Inner::Function(func)));
-            Ok(Transformed::yes(total.call(args)))
+            Ok(Transformed::yes(Total::of(Inner::Function(func), args)))
         }
         other => Ok(Transformed::no(other)),
     })?;
@@ -125,8 +122,7 @@ fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Resul
     if floats || wraps {
         return Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) }));
     }
-    let total = ScalarUDF::new_from_impl(Total::new(Inner::Operator(op)));
-    Ok(total.call(vec![left, right]))
+    Ok(Total::of(Inner::Operator(op), vec![left, right]))
 }
 
 /// The arguments of `lpad` and `rpad` with NULL for a length that no text needs.
@@ -153,9 +149,10 @@ struct Total {
 }
 
 impl Total {
-    /// The types have been coerced before, so it takes whatever it gets.
-    fn new(inner: Inner) -> Self {
-        Self { inner, signature: Signature::variadic_any(Volatility::Immutable) }
+    /// The call of `inner`. The types have been coerced before, so it takes whatever it gets.
+    fn of(inner: Inner, args: Vec<Expr>) -> Expr {
+        let total = Self { inner, signature: Signature::variadic_any(Volatility::Immutable) };
+        ScalarUDF::new_from_impl(total).call(args)
     }
 
     fn attempt(&self, args: ScalarFunctionArgs) -> Result<ArrayRef> {
