@@ -8,10 +8,11 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
+use oscar_blueprint::names::BREAK_GLASS;
 use oscar_blueprint::{Kind, Object};
 use oscar_permit::{CanonicalError, Sha256Digest, canonical_json};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::ownership::{foreign_fields, removal_patch};
 use super::seen::{DIGEST_ANNOTATION, Seen};
@@ -206,6 +207,24 @@ impl Applier {
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<Seen> {
         self.mirrors.get(&Kind::of::<Namespace>())?.get("", name)
+    }
+
+    /// Takes a break-glass entry off a namespace.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn clear_entry(&self, namespace: &str) -> Result<(), ApplyError> {
+        let kind = Kind::of::<Namespace>();
+        let nothing: Map<String, Value> = BREAK_GLASS.iter().map(|key| ((*key).to_owned(), Value::Null)).collect();
+        let patch = Patch::Merge(json!({"metadata": {"annotations": nothing}}));
+        let params = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+        let answer = self.api(kind, None).patch(namespace, &params, &patch).await;
+        let answer = answer
+            .map_err(|source| ApplyError::Api { object: format!("Namespace {namespace}"), source: Box::new(source) })?;
+        if let Some(mirror) = self.mirrors.get(&kind) {
+            mirror.insert((String::new(), namespace.to_owned()), Seen::of(&answer.metadata, self.manager));
+        }
+        Ok(())
     }
 
     /// The objects of one kind in a namespace.

@@ -3,25 +3,24 @@
 //! An entry is three annotations on a namespace: by whom, why and until when. The admission
 //! policies say who may write one and who may then enter pods, but they know no clock: the
 //! time ends here. A closed door ends nothing that went through it, so the zone's pods are
-//! made anew, and with them ends every session and goes whatever was changed inside.
+//! made anew, and with them ends every session and goes whatever was changed inside; also when
+//! the person has closed it herself.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams};
 use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
-use oscar_blueprint::names::{BREAK_GLASS, Zone};
+use oscar_blueprint::names::Zone;
 use oscar_crds::Tenant;
 use oscar_permit::TenantName;
 use parking_lot::Mutex;
-use serde_json::{Map, Value, json};
 
 use crate::controllers::context::Context;
 use crate::objects::{ApplyError, Entry};
-use crate::world::TENANT_MANAGER;
 
 /// The longest time that a door stays open by one entry. Whoever needs longer opens it again,
 /// which is another event.
@@ -37,6 +36,10 @@ impl Announced {
         let mut known = self.0.lock();
         known.retain(|(place, old)| place != namespace || old == entry);
         known.insert((namespace.to_owned(), entry.clone()))
+    }
+
+    fn knows(&self, namespace: &str) -> bool {
+        self.0.lock().iter().any(|(place, _)| place == namespace)
     }
 
     fn forget(&self, namespace: &str) {
@@ -83,8 +86,13 @@ pub(super) async fn watch_doors(
     let mut open = 0;
     for zone in Zone::ALL {
         let namespace = zone.namespace(name);
-        let Some(entry) = context.applier.namespace(&namespace).and_then(|seen| seen.entry) else {
-            context.announced.forget(&namespace);
+        // A namespace of this name that is somebody else's is never touched.
+        let ours = context.applier.namespace(&namespace).filter(|seen| seen.owner == tenant.uid());
+        let Some(entry) = ours.and_then(|seen| seen.entry) else {
+            // Somebody has closed the door, or we have and could not go on.
+            if context.announced.knows(&namespace) {
+                renew_pods(context, &namespace).await?;
+            }
             continue;
         };
         let about = tenant.object_ref(&());
@@ -100,11 +108,14 @@ pub(super) async fn watch_doors(
                 }
             }
             Door::Close(because) => {
-                close(context, &namespace).await?;
+                // Known until its pods are new, whatever fails between.
+                context.announced.note(&namespace, &entry);
+                context.applier.clear_entry(&namespace).await?;
                 let by = &entry.by;
                 let note = format!("The entry of {by} into {namespace} is closed: {because}. Its pods are made anew.");
                 tracing::warn!(namespace, by, because, "break glass: closed");
                 context.tell(&about, EventType::Warning, "BreakGlassClosed", &note).await;
+                renew_pods(context, &namespace).await?;
             }
         }
     }
@@ -112,27 +123,20 @@ pub(super) async fn watch_doors(
     Ok(next)
 }
 
-/// Takes the entry away, then makes the pods anew.
-async fn close(context: &Context, namespace: &str) -> Result<(), ApplyError> {
-    let failed = |object: &str| {
-        let object = object.to_owned();
-        move |source| ApplyError::Api { object, source: Box::new(source) }
-    };
-    let nothing: Map<String, Value> = BREAK_GLASS.iter().map(|key| ((*key).to_owned(), Value::Null)).collect();
-    let params = PatchParams { field_manager: Some(TENANT_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Merge(json!({"metadata": {"annotations": nothing}}));
-    let namespaces: Api<Namespace> = Api::all(context.client.clone());
-    namespaces.patch_metadata(namespace, &params, &patch).await.map_err(failed(&format!("Namespace {namespace}")))?;
+/// Deletes the pods of a namespace whose door is closed; their controllers make others.
+async fn renew_pods(context: &Context, namespace: &str) -> Result<(), ApplyError> {
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
     let names: Vec<String> = context.world.pods.in_namespace(namespace).into_keys().collect();
     for name in &names {
         match pods.delete(name, &DeleteParams::background()).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(failed(&format!("Pod {namespace}/{name}"))(error)),
+            Err(source) => {
+                return Err(ApplyError::Api { object: format!("Pod {namespace}/{name}"), source: Box::new(source) });
+            }
         }
     }
-    context.metrics.wrote(super::CONTROLLER, names.len() + 1);
+    context.metrics.wrote(super::CONTROLLER, names.len());
     context.announced.forget(namespace);
     Ok(())
 }

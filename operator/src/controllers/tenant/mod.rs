@@ -162,6 +162,11 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
     if !tenant.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
         set_finalizers(context, tenant, tenant.finalizers().iter().map(String::as_str).chain([FINALIZER])).await?;
     }
+    // Before everything that could fail: a door does not stay open because of it.
+    let door_closes = match tenant_name(tenant) {
+        Some(name) => break_glass::watch_doors(context, tenant, &name).await?,
+        None => None,
+    };
     let found = dereference::dereference(context, tenant).await?;
     let known_keys = known_keys(context, tenant, &found).await;
     let mut validated = validate::validate(tenant, &found, &context.installation, &context.spoke, &known_keys)?;
@@ -211,7 +216,6 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
         writes += apply::measure(context, &validated.plan, &objects, &verdict.measure).await?;
     }
     context.metrics.wrote(CONTROLLER, writes);
-    let door_closes = break_glass::watch_doors(context, tenant, &found.name).await?;
     let outcome = Outcome { found: &found, validated: &validated, verdict: &verdict };
     update_status::update_status(context, tenant, &outcome)
         .await
