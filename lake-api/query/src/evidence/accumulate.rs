@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch};
 use arrow::datatypes::{Field, Float64Type, Int32Type, Int64Type, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
@@ -10,7 +10,7 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
 use super::carry::AggregateInput;
 use super::cell_buffer::{Adding, CellBuffer, RowShape, TooManyRows};
-use super::exact_sum::fraction;
+use super::exact_sum::has_fraction;
 use crate::gate::{Boundary, Number, Statistic};
 
 /// What all partitions of one job share.
@@ -277,19 +277,40 @@ impl<'a> ValueColumn<'a> {
 fn push_rows(
     cells: &mut [CellBuffer],
     groups: &[usize],
-    persons: &arrow::array::Int32Array,
+    persons: &Int32Array,
     carries: &[u32],
     values: &[ValueColumn<'_>],
     aggregates: usize,
 ) {
-    for (row, ((group, person), carries)) in groups.iter().zip(persons.values()).zip(carries).enumerate() {
-        let Some(cell) = cells.get_mut(*group) else { continue };
-        if persons.is_null(row) {
-            cell.push_nobody(*carries, aggregates);
-            continue;
+    // The lake stores the unsigned index bit for bit in a signed column.
+    let rows = groups.iter().zip(persons.values()).map(|(group, person)| (*group, person.cast_unsigned())).zip(carries);
+    match values {
+        // Nearly every query has rows without a number or with one.
+        [] if persons.null_count() == 0 => {
+            for ((group, person), carries) in rows {
+                let Some(cell) = cells.get_mut(group) else { continue };
+                cell.push(person, *carries, &[]);
+            }
         }
-        // The lake stores the unsigned index bit for bit in a signed column.
-        cell.push(person.cast_unsigned(), *carries, values.iter().map(|column| column.bits(row)));
+        [values] if persons.null_count() == 0 => {
+            for (row, ((group, person), carries)) in rows.enumerate() {
+                let Some(cell) = cells.get_mut(group) else { continue };
+                cell.push(person, *carries, &[values.bits(row)]);
+            }
+        }
+        values => {
+            let mut bits = Vec::with_capacity(values.len());
+            for (row, ((group, person), carries)) in rows.enumerate() {
+                let Some(cell) = cells.get_mut(group) else { continue };
+                if persons.is_null(row) {
+                    cell.push_nobody(*carries, aggregates);
+                } else {
+                    bits.clear();
+                    bits.extend(values.iter().map(|column| column.bits(row)));
+                    cell.push(person, *carries, &bits);
+                }
+            }
+        }
     }
 }
 
@@ -297,15 +318,9 @@ fn push_rows(
 fn carried(batch: &RecordBatch, layout: &Layout) -> Vec<u32> {
     let all = if layout.inputs.len() >= 32 { u32::MAX } else { (1u32 << layout.inputs.len()) - 1 };
     let mut masks = vec![all; batch.num_rows()];
-    let mut clear = |aggregate: usize, keep: &dyn Fn(usize) -> bool| {
-        for (row, mask) in masks.iter_mut().enumerate() {
-            if !keep(row) {
-                *mask &= !(1 << aggregate);
-            }
-        }
-    };
     for (aggregate, (input, adding)) in layout.inputs.iter().zip(&layout.shape.adding).enumerate() {
         let AggregateInput { argument, filter } = *input;
+        let masks = masks.as_mut_slice();
         if let Some(place) = argument {
             let column = batch.column(place);
             let is_distinct = layout.distinct.iter().any(|(distinct, _)| *distinct == aggregate);
@@ -313,24 +328,36 @@ fn carried(batch: &RecordBatch, layout: &Layout) -> Vec<u32> {
                 // What has no exact form is no number.
                 (Adding::Floats(_), _) if !is_distinct => {
                     let numbers = column.as_primitive::<Float64Type>();
-                    clear(aggregate, &|row| numbers.is_valid(row) && fraction(numbers.value(row)).is_some());
+                    for (mask, number) in masks.iter_mut().zip(numbers.values()) {
+                        *mask &= !(u32::from(!has_fraction(*number)) << aggregate);
+                    }
+                    if column.null_count() > 0 {
+                        keep(masks, aggregate, |row| numbers.is_valid(row));
+                    }
                 }
                 // These two arrive as "argument IS NOT NULL".
                 (Adding::Rows | Adding::Persons, Some(present)) if !is_distinct => {
-                    clear(aggregate, &|row| present.is_valid(row) && present.value(row));
+                    keep(masks, aggregate, |row| present.is_valid(row) && present.value(row));
                 }
                 _ if column.null_count() == 0 => {}
-                _ => clear(aggregate, &|row| column.is_valid(row)),
+                _ => keep(masks, aggregate, |row| column.is_valid(row)),
             }
         }
         if let Some(place) = filter {
             if let Some(passes) = batch.column(place).as_any().downcast_ref::<BooleanArray>() {
-                clear(aggregate, &|row| passes.is_valid(row) && passes.value(row));
+                keep(masks, aggregate, |row| passes.is_valid(row) && passes.value(row));
             } else {
                 // FILTER (WHERE NULL): nobody passes.
-                clear(aggregate, &|_| false);
+                keep(masks, aggregate, |_| false);
             }
         }
     }
     masks
+}
+
+/// Takes an aggregate from the rows that do not carry it.
+fn keep(masks: &mut [u32], aggregate: usize, carries: impl Fn(usize) -> bool) {
+    for (row, mask) in masks.iter_mut().enumerate() {
+        *mask &= !(u32::from(!carries(row)) << aggregate);
+    }
 }

@@ -46,12 +46,21 @@ impl RowShape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyRows;
 
-/// A cell while rows arrive.
+/// A cell while rows arrive. Thousands of them take rows in turn, so what every row touches is kept
+/// together and small.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CellBuffer {
     /// Row after row: person << 32 | bit mask of the aggregates the row carries, then the
     /// bits of its numbers. One column for all, so that a row touches one place in memory.
     rows: Vec<u64>,
+    /// Bit mask of the aggregates that some of these rows do not carry.
+    lacking: u32,
+    rest: Box<Rest>,
+}
+
+/// What few rows touch.
+#[derive(Debug, Clone, Default)]
+struct Rest {
     merged: Merged,
     /// Rows whose person is absent.
     nobody: u64,
@@ -104,29 +113,31 @@ pub(crate) struct FinishedAggregate {
 
 impl CellBuffer {
     /// Appends a row of a person with the bits of its numbers.
-    pub(crate) fn push(&mut self, person: u32, carries: u32, values: impl Iterator<Item = u64>) {
+    pub(crate) fn push(&mut self, person: u32, carries: u32, values: &[u64]) {
+        self.lacking |= !carries;
+        self.rows.reserve(1 + values.len());
         self.rows.push(u64::from(person) << 32 | u64::from(carries));
-        self.rows.extend(values);
+        self.rows.extend_from_slice(values);
     }
 
     /// Appends a row of nobody.
     pub(crate) fn push_nobody(&mut self, carries: u32, aggregates: usize) {
-        self.nobody += 1;
-        self.nobody_carrying.resize(aggregates, 0);
-        for (aggregate, count) in self.nobody_carrying.iter_mut().enumerate() {
+        self.rest.nobody += 1;
+        self.rest.nobody_carrying.resize(aggregates, 0);
+        for (aggregate, count) in self.rest.nobody_carrying.iter_mut().enumerate() {
             *count += u64::from(carries >> aggregate & 1);
         }
     }
 
     /// Whether merging now would probably free memory.
     pub(crate) fn wants_merge(&self) -> bool {
-        self.rows.len() >= MERGE_ROWS.max(2 * self.merged.persons.len())
+        self.rows.len() >= MERGE_ROWS.max(2 * self.rest.merged.persons.len())
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        let merged = self.merged.persons.len() * (8 + 16 * self.merged.totals.len());
-        self.rows.capacity() * 8 + merged
+        let merged = &self.rest.merged;
+        self.rows.capacity() * 8 + merged.persons.len() * (8 + 16 * merged.totals.len())
     }
 
     /// Takes in another buffer of the same cell.
@@ -136,13 +147,15 @@ impl CellBuffer {
         } else {
             self.rows.append(&mut other.rows);
         }
-        self.nobody += other.nobody;
-        self.nobody_carrying.resize(self.nobody_carrying.len().max(other.nobody_carrying.len()), 0);
-        for (mine, theirs) in self.nobody_carrying.iter_mut().zip(other.nobody_carrying) {
+        self.lacking |= other.lacking;
+        let (mine, theirs) = (self.rest.as_mut(), *other.rest);
+        mine.nobody += theirs.nobody;
+        mine.nobody_carrying.resize(mine.nobody_carrying.len().max(theirs.nobody_carrying.len()), 0);
+        for (mine, theirs) in mine.nobody_carrying.iter_mut().zip(theirs.nobody_carrying) {
             *mine += theirs;
         }
-        if !other.merged.persons.is_empty() {
-            self.merged = std::mem::take(&mut self.merged).join(other.merged, shape);
+        if !theirs.merged.persons.is_empty() {
+            mine.merged = std::mem::take(&mut mine.merged).join(theirs.merged, shape);
         }
     }
 
@@ -152,15 +165,15 @@ impl CellBuffer {
             return Ok(());
         }
         let rows = std::mem::take(&mut self.rows);
-        let fresh = Merged::of(&rows, shape)?;
-        self.merged = std::mem::take(&mut self.merged).join(fresh, shape);
+        let fresh = Merged::of(&rows, std::mem::take(&mut self.lacking), shape)?;
+        self.rest.merged = std::mem::take(&mut self.rest.merged).join(fresh, shape);
         Ok(())
     }
 
     /// Everything the rules need to know about the cell.
     pub(crate) fn finish(mut self, shape: &RowShape) -> Result<FinishedCell, TooManyRows> {
         self.merge(shape)?;
-        let Self { rows: _, merged, nobody, nobody_carrying } = self;
+        let Rest { merged, nobody, nobody_carrying } = *self.rest;
         let persons = sorted_set(merged.persons.iter().copied());
         let mut aggregates = Vec::with_capacity(shape.adding.len());
         for (aggregate, how) in shape.adding.iter().enumerate() {
@@ -215,9 +228,34 @@ fn totalled(totals: &[i128], how: Adding) -> FinishedAggregate {
     }
 }
 
+/// The rows of one cell in the order of their persons, seen by one aggregate.
+struct Runs<'a> {
+    aggregate: usize,
+    rows: &'a [u64],
+    stride: usize,
+    order: &'a [u64],
+    /// Where each person's rows end in `order`.
+    ends: &'a [usize],
+}
+
+impl<'a> Runs<'a> {
+    /// Each person's part of `order`.
+    fn iter(&self) -> impl Iterator<Item = &'a [u64]> {
+        let (order, mut start) = (self.order, 0usize);
+        self.ends.iter().map(move |end| order.get(std::mem::replace(&mut start, *end)..*end).unwrap_or_default())
+    }
+
+    /// The numbers of a row that carries the aggregate.
+    fn carrying(&self, entry: u64) -> Option<&'a [u64]> {
+        let at = (entry & 0xFFFF_FFFF) as usize * self.stride;
+        let (head, values) = self.rows.get(at..at + self.stride)?.split_first()?;
+        (head >> self.aggregate & 1 == 1).then_some(values)
+    }
+}
+
 impl Merged {
-    /// Merges raw rows.
-    fn of(rows: &[u64], shape: &RowShape) -> Result<Self, TooManyRows> {
+    /// Merges raw rows; every one carries the aggregates that are not `lacking`.
+    fn of(rows: &[u64], lacking: u32, shape: &RowShape) -> Result<Self, TooManyRows> {
         let stride = shape.stride();
         let order = by_person(rows, stride).ok_or(TooManyRows)?;
         let mut merged = Self { rows: order.len() as u64, ..Self::default() };
@@ -235,64 +273,71 @@ impl Merged {
         }
         merged.support = vec![0; merged.persons.len()];
         for (aggregate, how) in shape.adding.iter().enumerate() {
-            merged.add_aggregate(aggregate, *how, rows, stride, &order, &ends);
+            let runs = Runs { aggregate, rows, stride, order: &order, ends: &ends };
+            match how {
+                Adding::Rows | Adding::Persons if lacking >> aggregate & 1 == 0 => merged.add_rows(&runs),
+                Adding::Rows | Adding::Persons => merged.add_carrying_rows(&runs),
+                // Whole numbers are seen as floating-point ones where they are only compared.
+                Adding::Integers(column) => merged.add_numbers(&runs, *column, |bits| {
+                    let number = bits.cast_signed();
+                    (i128::from(number), number as f64)
+                }),
+                // Rows whose number has no exact form do not carry the aggregate.
+                Adding::Floats(column) => merged.add_numbers(&runs, *column, |bits| {
+                    let number = f64::from_bits(bits);
+                    (fraction(number).unwrap_or_default(), number)
+                }),
+            }
         }
         Ok(merged)
     }
 
-    /// Each person's total of one aggregate.
-    fn add_aggregate(
-        &mut self,
-        aggregate: usize,
-        how: Adding,
-        rows: &[u64],
-        stride: usize,
-        order: &[u64],
-        ends: &[usize],
-    ) {
-        let mut totals = Vec::with_capacity(self.persons.len());
-        let mut facts = Facts::default();
+    /// Each person's rows, where every row carries the aggregate.
+    fn add_rows(&mut self, runs: &Runs<'_>) {
         let mut start = 0usize;
-        for (&end, support) in ends.iter().zip(&mut self.support) {
-            let (mut total, mut supports) = (0i128, false);
-            for entry in order.get(start..end).unwrap_or_default() {
-                let at = (entry & 0xFFFF_FFFF) as usize * stride;
-                if rows.get(at).is_none_or(|row| row >> aggregate & 1 == 0) {
-                    continue;
-                }
-                let bits = |column: usize| rows.get(at + 1 + column).copied().unwrap_or_default();
-                facts.carrying += 1;
-                // A zero adds nothing: under CASE or FILTER it is neutral, and whoever has
-                // only zeros does not support a sum.
-                match how {
-                    Adding::Rows | Adding::Persons => {
-                        supports = true;
-                        total += 1;
-                    }
-                    Adding::Integers(column) => {
-                        let number = bits(column).cast_signed();
-                        supports |= number != 0;
-                        facts.weigh(i128::from(number));
-                        total = total.wrapping_add(i128::from(number));
-                        facts.widen(number as f64);
-                    }
-                    Adding::Floats(column) => {
-                        let number = f64::from_bits(bits(column));
-                        supports |= number != 0.0;
-                        // Rows whose number has no exact form do not carry the aggregate.
-                        let term = fraction(number).unwrap_or_default();
-                        facts.weigh(term);
-                        total = total.wrapping_add(term);
-                        facts.widen(number);
-                    }
-                }
-            }
-            *support |= u32::from(supports) << aggregate;
-            totals.push(total);
-            start = end;
+        let rows = |end: &usize| (end - std::mem::replace(&mut start, *end)) as i128;
+        self.totals.push(runs.ends.iter().map(rows).collect());
+        self.support.iter_mut().for_each(|support| *support |= 1 << runs.aggregate);
+        self.facts.push(Facts { carrying: self.rows, ..Facts::default() });
+    }
+
+    /// Each person's rows that carry the aggregate.
+    fn add_carrying_rows(&mut self, runs: &Runs<'_>) {
+        let mut facts = Facts::default();
+        let mut totals = Vec::with_capacity(self.persons.len());
+        for (run, support) in runs.iter().zip(&mut self.support) {
+            let carrying = run.iter().filter(|entry| runs.carrying(**entry).is_some()).count() as u64;
+            *support |= u32::from(carrying > 0) << runs.aggregate;
+            facts.carrying += carrying;
+            totals.push(i128::from(carrying));
         }
         self.totals.push(totals);
         self.facts.push(facts);
+    }
+
+    /// Each person's sum. `read` makes of a number's bits the exact term and the number itself.
+    fn add_numbers(&mut self, runs: &Runs<'_>, column: usize, read: impl Fn(u64) -> (i128, f64)) {
+        let (mut carrying, mut magnitude) = (0u64, 0u128);
+        let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
+        let mut totals = Vec::with_capacity(self.persons.len());
+        for (run, support) in runs.iter().zip(&mut self.support) {
+            let (mut total, mut supports) = (0i128, false);
+            for values in run.iter().filter_map(|entry| runs.carrying(*entry)) {
+                let (term, number) = read(values.get(column).copied().unwrap_or_default());
+                carrying += 1;
+                // A zero adds nothing: under CASE or FILTER it is neutral, and whoever has
+                // only zeros does not support a sum.
+                supports |= number != 0.0;
+                total = total.wrapping_add(term);
+                magnitude = magnitude.saturating_add(term.unsigned_abs());
+                (least, greatest) = (least.min(number), greatest.max(number));
+            }
+            *support |= u32::from(supports) << runs.aggregate;
+            totals.push(total);
+        }
+        self.totals.push(totals);
+        let range = (carrying > 0).then_some((least, greatest));
+        self.facts.push(Facts { carrying, range, magnitude });
     }
 
     fn close(&mut self, person: u32, support: u32, totals: &mut [i128]) {
@@ -355,11 +400,6 @@ impl Facts {
         self.range = Some((least.min(number), greatest.max(number)));
     }
 
-    /// Notes a term.
-    const fn weigh(&mut self, term: i128) {
-        self.magnitude = self.magnitude.saturating_add(term.unsigned_abs());
-    }
-
     fn join(mut self, other: Self) -> Self {
         self.carrying += other.carrying;
         self.magnitude = self.magnitude.saturating_add(other.magnitude);
@@ -387,7 +427,7 @@ mod tests {
     fn buffer(rows: &[(u32, u32, i64, f64)]) -> CellBuffer {
         let mut buffer = CellBuffer::default();
         for &(person, carries, integer, float) in rows {
-            buffer.push(person, carries, [integer.cast_unsigned(), float.to_bits()].into_iter());
+            buffer.push(person, carries, &[integer.cast_unsigned(), float.to_bits()]);
         }
         buffer
     }

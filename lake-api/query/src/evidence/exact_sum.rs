@@ -41,6 +41,12 @@ pub(crate) fn fraction(value: f64) -> Option<i128> {
     }
 }
 
+/// Whether a floating-point term has an exact form: see [`fraction`], which this costs a tenth of.
+pub(crate) fn has_fraction(value: f64) -> bool {
+    // 2⁶². NaN fails every comparison.
+    value.abs() < 4_611_686_018_427_387_904.0
+}
+
 /// The nearest floating-point number to a sum.
 pub(crate) fn value(sum: i128, scale: Scale) -> f64 {
     match scale {
@@ -61,10 +67,13 @@ mod tests {
 
     #[test]
     fn terms_that_have_no_exact_form_are_none() {
-        for term in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 2f64.powi(62)] {
+        for term in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 2f64.powi(62), -(2f64.powi(62))] {
             assert_eq!(fraction(term), None, "{term}");
+            assert!(!has_fraction(term), "{term}");
         }
-        assert!(fraction(-4e18).is_some());
+        for term in [-4e18, 2f64.powi(62).next_down(), 5e-324, 0.0] {
+            assert!(fraction(term).is_some() && has_fraction(term), "{term}");
+        }
     }
 
     #[test]
