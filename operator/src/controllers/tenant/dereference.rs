@@ -15,7 +15,7 @@ use oscar_crds::{DataPermit, Tenant};
 use oscar_permit::TenantName;
 
 use super::isolation::{Measurement, Pending};
-use super::lake_api::LakeApiReport;
+use super::lake_api::{LakeApiReport, Silence};
 use crate::authority;
 use crate::controllers::context::{Context, tag_of};
 use crate::jwks::Keys;
@@ -70,7 +70,7 @@ pub(crate) struct Found {
     /// Its lake-api's pods.
     pub(crate) pods: BTreeMap<String, PodSight>,
     /// What the lake-api says of itself.
-    pub(crate) lake_api: Option<LakeApiReport>,
+    pub(crate) lake_api: Result<LakeApiReport, Silence>,
 }
 
 /// Looks everything up.

@@ -210,7 +210,7 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
         disturb(context, opened);
         return Ok(Action::requeue(AT_ONCE));
     }
-    let taken_up = found.lake_api.as_ref().is_none_or(|report| report.permits == validated.permit_digests);
+    let taken_up = found.lake_api.as_ref().ok().is_none_or(|report| report.permits == validated.permit_digests);
     writes += apply::refresh_volumes(context, &validated.plan, &found.pods, objects.mounted, !taken_up).await?;
     if validated.plan.secrets.is_some() && validated.plan.running == Running::Yes {
         writes += apply::measure(context, &validated.plan, &objects, &verdict.measure).await?;

@@ -87,11 +87,14 @@ fn permits(found: &Found, validated: &Validated) -> Finding {
         return Finding::no(PERMITS_APPLIED, "FaultyPermit", message);
     }
     match &found.lake_api {
-        Some(report) if report.permits == *wanted => {
+        Ok(report) if report.permits == *wanted => {
             Finding::yes(PERMITS_APPLIED, "InForce", format!("The lake-api judges by {count} permit(s)."))
         }
-        Some(_) => Finding::no(PERMITS_APPLIED, "NotTakenUp", "The lake-api has not taken up the newest permits yet."),
-        None => Finding::unknown(PERMITS_APPLIED, "LakeApiSilent", "The lake-api does not say what it judges by."),
+        Ok(_) => Finding::no(PERMITS_APPLIED, "NotTakenUp", "The lake-api has not taken up the newest permits yet."),
+        Err(why) => {
+            let message = format!("The lake-api does not say what it judges by: {why}.");
+            Finding::unknown(PERMITS_APPLIED, "LakeApiSilent", message)
+        }
     }
 }
 
@@ -207,8 +210,8 @@ pub(crate) async fn update_status(
         workspace_namespace: Some(Zone::Workspace.namespace(&found.name)),
         intake_namespace: Some(Zone::Intake.namespace(&found.name)),
         bucket: found.storage.as_ref().ok().map(|ensured| ensured.bucket.clone()).or(before.bucket.clone()),
-        datasets: found.lake_api.as_ref().and_then(|report| report.datasets).or(before.datasets),
-        releases: found.lake_api.as_ref().and_then(|report| report.releases).or(before.releases),
+        datasets: found.lake_api.as_ref().ok().and_then(|report| report.datasets).or(before.datasets),
+        releases: found.lake_api.as_ref().ok().and_then(|report| report.releases).or(before.releases),
         isolation: outcome.verdict.summary.clone(),
     };
     let holds = |kind: &str| is_true(&status.conditions, kind, generation);
