@@ -6,8 +6,11 @@ use oscar_permit::LogicalType;
 
 use super::fault::{Fault, Rule};
 use crate::package::number_bits;
-use crate::package::{AnyOf, Bounds, Checks, FieldPlan};
+use crate::package::{AnyOf, Bounds, Checks, FastSet, FieldPlan};
 use crate::read::Columns;
+
+/// Texts of a block that are known to match their pattern: codes recur, and a look costs less than a match.
+const MOST_MATCHED: usize = 1024;
 
 /// Checks every field; appends what is wrong to the block's faults. A cell that has a fault
 /// already (it was not of its type) is null and gets no second one.
@@ -98,6 +101,7 @@ fn check_text(checks: &Checks, array: &dyn Array, fault: &mut impl FnMut(u32, Ru
     if checks.any_of.is_none() && checks.pattern.is_none() && any_length {
         return;
     }
+    let mut matched = FastSet::default();
     for (row, text) in (0u32..).zip(array.as_string::<i32>()) {
         let Some(text) = text else { continue };
         let listed = match &checks.any_of {
@@ -108,8 +112,14 @@ fn check_text(checks: &Checks, array: &dyn Array, fault: &mut impl FnMut(u32, Ru
         if !listed {
             fault(row, Rule::Enum);
         }
-        if checks.pattern.as_ref().is_some_and(|pattern| !pattern.is_match(text)) {
-            fault(row, Rule::Pattern);
+        if let Some(pattern) = &checks.pattern
+            && !matched.contains(text)
+        {
+            if !pattern.is_match(text) {
+                fault(row, Rule::Pattern);
+            } else if matched.len() < MOST_MATCHED {
+                matched.insert(text);
+            }
         }
         if !any_length && !(shortest..=longest).contains(&text.chars().count()) {
             fault(row, Rule::Length);

@@ -166,20 +166,29 @@ fn is_person_number(digits: u64) -> bool {
     i64::try_from(digits).ok().and_then(PersonNumber::parse_integer).is_some()
 }
 
+/// Ten digits.
+const LARGEST: f64 = 9_999_999_999.0;
+
 /// A whole number of at most ten digits as an integer.
 fn whole(number: f64) -> Option<i64> {
-    let small = number.abs() <= 9_999_999_999.0 && number.fract() == 0.0;
-    #[expect(clippy::cast_possible_truncation, reason = "a whole number of at most ten digits")]
-    small.then_some(number as i64)
+    #[expect(clippy::cast_possible_truncation, reason = "a cast saturates; beyond ten digits it is not used")]
+    let whole = number as i64;
+    #[expect(clippy::float_cmp, reason = "whether it is the very same number")]
+    (number.abs() <= LARGEST && whole as f64 == number).then_some(whole)
 }
 
 /// `20160.9995`, a date and four more digits that were read as a number, as the ten digits it
 /// stands for. Money has two decimals and is left alone.
 fn without_point(number: f64) -> Option<u64> {
-    let scaled = (number.abs() * 10_000.0).round();
-    let exact = (scaled / 10_000.0 - number.abs()).abs() < 1e-7 && scaled % 100.0 != 0.0;
+    let scaled = number.abs() * 10_000.0;
+    // Most numbers are smaller, and that is the cheapest thing to see.
+    if !(99_999_999.0..=LARGEST + 1.0).contains(&scaled) {
+        return None;
+    }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, at most ten digits")]
-    (exact && (100_000_000.0..=9_999_999_999.0).contains(&scaled)).then_some(scaled as u64)
+    let digits = (scaled + 0.5) as u64;
+    let exact = (digits as f64 / 10_000.0 - number.abs()).abs() < 1e-7 && !digits.is_multiple_of(100);
+    (exact && (100_000_000..=9_999_999_999).contains(&digits)).then_some(digits)
 }
 
 /// The column with person numbers taken out, and how many cells changed.

@@ -14,6 +14,9 @@ use super::error::ResourceError;
 const EARLIEST_DAY: i64 = -43_829;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
+/// A set whose hash is fast: it is asked for every cell, and only its own delivery would slow down.
+pub(crate) type FastSet<T> = HashSet<T, foldhash::fast::RandomState>;
+
 /// What every cell of a field must satisfy.
 #[derive(Debug, Clone)]
 pub(crate) struct Checks {
@@ -30,11 +33,11 @@ pub(crate) struct Checks {
 /// The values a cell may have.
 #[derive(Debug, Clone)]
 pub(crate) enum AnyOf {
-    Text(HashSet<String>),
+    Text(FastSet<String>),
     /// Booleans, integers, days, microseconds.
-    Integer(HashSet<i64>),
+    Integer(FastSet<i64>),
     /// The bits of the numbers.
-    Number(HashSet<u64>),
+    Number(FastSet<u64>),
 }
 
 /// Inclusive or exclusive limits; integers, days and microseconds always inclusive.
@@ -158,9 +161,9 @@ fn any_of_values<'a>(
     values: impl Iterator<Item = &'a Json>,
 ) -> Result<AnyOf, ResourceError> {
     let wrong = || ResourceError::field(&field.name, "a value of enum, categories or codes is not of the field's type");
-    let mut texts = HashSet::new();
-    let mut integers = HashSet::new();
-    let mut numbers = HashSet::new();
+    let mut texts = FastSet::default();
+    let mut integers = FastSet::default();
+    let mut numbers = FastSet::default();
     for value in values {
         let mut buffer = String::new();
         match constant(format, value, &mut buffer).ok_or_else(wrong)? {
@@ -186,7 +189,7 @@ fn intersection(left: AnyOf, right: AnyOf) -> AnyOf {
         (AnyOf::Number(a), AnyOf::Number(b)) => AnyOf::Number(a.intersection(&b).copied().collect()),
         (AnyOf::Integer(a), AnyOf::Integer(b)) => AnyOf::Integer(a.intersection(&b).copied().collect()),
         // Both lists were made for one field, so their kinds are the same; nothing else may pass.
-        (AnyOf::Text(_) | AnyOf::Number(_) | AnyOf::Integer(_), _) => AnyOf::Integer(HashSet::new()),
+        (AnyOf::Text(_) | AnyOf::Number(_) | AnyOf::Integer(_), _) => AnyOf::Integer(FastSet::default()),
     }
 }
 

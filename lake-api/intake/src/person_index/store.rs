@@ -15,7 +15,8 @@
 //! read in order. Whoever wants to number new persons creates the next segment; when another
 //! intake has created it first, the loser reads it and asks again for whoever is still
 //! missing. A number is handed out only after its segment is durable, so a killed intake
-//! loses nothing and another permit, tenant or process sees the same numbers.
+//! loses nothing and another permit, tenant or process sees the same numbers. Whoever asks while
+//! a segment is under way is served by the next one, all together.
 
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ pub enum PersonIndexError {
 pub(crate) struct PersonIndexStore {
     store: Arc<dyn ObjectStore>,
     state: Mutex<State>,
+    /// Keys that somebody has asked for since the last segment was begun.
+    asked: parking_lot::Mutex<Vec<HashedKey>>,
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +76,7 @@ struct State {
 
 impl PersonIndexStore {
     pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, state: Mutex::new(State::default()) }
+        Self { store, state: Mutex::default(), asked: parking_lot::Mutex::default() }
     }
 
     /// Refuses another index key than the one that earlier persons were numbered with.
@@ -83,13 +86,17 @@ impl PersonIndexStore {
 
     /// The numbers of `keys`, in order; new persons are numbered first.
     pub(crate) async fn numbers(&self, keys: &[HashedKey]) -> Result<Vec<u32>, PersonIndexError> {
+        self.asked.lock().extend_from_slice(keys);
         let mut state = self.state.lock().await;
+        let mut wanted = std::mem::take(&mut *self.asked.lock());
+        // Somebody else may have taken ours.
+        wanted.extend_from_slice(keys);
         for _ in 0..ATTEMPTS {
             let known: Option<Vec<u32>> = keys.iter().map(|key| state.map.get(key)).collect();
             if let Some(numbers) = known {
                 return Ok(numbers);
             }
-            self.append_missing(&mut state, keys).await?;
+            self.append_missing(&mut state, &wanted).await?;
         }
         Err(PersonIndexError::Busy)
     }
@@ -99,7 +106,7 @@ impl PersonIndexStore {
     async fn append_missing(&self, state: &mut State, keys: &[HashedKey]) -> Result<(), PersonIndexError> {
         // Numbers of other processes come first: on a fresh start this loads the whole index.
         self.read_new_segments(state).await?;
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = std::collections::HashSet::with_capacity(keys.len());
         let missing: Vec<HashedKey> =
             keys.iter().filter(|key| state.map.get(key).is_none() && seen.insert(**key)).copied().collect();
         if missing.is_empty() {

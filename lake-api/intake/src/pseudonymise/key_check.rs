@@ -42,11 +42,11 @@ pub(crate) async fn confirm(
     key: &SecretKey,
 ) -> Result<(), KeyCheckError> {
     let failed = |source| KeyCheckError::Store { purpose, source };
-    let ours = Pseudonym::from_bits(tag(&keyed(key), CONSTANT));
+    let ours = Pseudonym::from_bits(tag(&keyed(key), CONSTANT)).letters();
     let first = match store.get(path).await {
         Ok(found) => Some(found.bytes().await.map_err(failed)?),
         Err(object_store::Error::NotFound { .. }) => {
-            let bytes = ours.as_str().as_bytes().to_vec();
+            let bytes = ours.to_vec();
             match store.put_opts(path, bytes.into(), PutMode::Create.into()).await {
                 Ok(_) => None,
                 Err(object_store::Error::AlreadyExists { .. }) => {
@@ -57,11 +57,7 @@ pub(crate) async fn confirm(
         }
         Err(error) => return Err(failed(error)),
     };
-    if first.is_none_or(|first| first == ours.as_str().as_bytes()) {
-        Ok(())
-    } else {
-        Err(KeyCheckError::Changed(purpose))
-    }
+    if first.is_none_or(|first| *first == ours) { Ok(()) } else { Err(KeyCheckError::Changed(purpose)) }
 }
 
 #[cfg(test)]

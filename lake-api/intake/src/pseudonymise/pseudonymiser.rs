@@ -14,26 +14,37 @@ use sha2::Sha256;
 use oscar_lake::{KeyError, KeyProvider, KeyPurpose, SecretKey};
 
 /// 128 bits that stand for a person under one permit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Pseudonym([u8; 32]);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Pseudonym([u8; 16]);
 
 impl Pseudonym {
-    /// The 32 letters.
+    /// Letters that it is written with.
+    pub const LETTERS: usize = 32;
+
+    /// A pseudonym of 128 bits.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        // Letters a to p are always UTF-8.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+    pub const fn from_bits(bits: [u8; 16]) -> Self {
+        Self(bits)
     }
 
-    /// Writes 128 bits in letters.
+    /// Its 32 letters, ASCII.
     #[must_use]
-    pub fn from_bits(bits: [u8; 16]) -> Self {
-        let mut letters = [b'a'; 32];
-        for (pair, byte) in letters.as_chunks_mut::<2>().0.iter_mut().zip(bits) {
-            *pair = [b'a' + (byte >> 4), b'a' + (byte & 15)];
+    pub fn letters(&self) -> [u8; Self::LETTERS] {
+        let mut letters = [0; Self::LETTERS];
+        let (quarters, _) = self.0.as_chunks::<4>();
+        for (to, bits) in letters.as_chunks_mut::<8>().0.iter_mut().zip(quarters) {
+            *to = eight_letters(u32::from_be_bytes(*bits)).to_be_bytes();
         }
-        Self(letters)
+        letters
     }
+}
+
+/// Four bits in every byte, the first four in the highest, each as a letter from `a` on.
+const fn eight_letters(bits: u32) -> u64 {
+    let halves = (bits as u64 | (bits as u64) << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    fours + u64::from_be_bytes([b'a'; 8])
 }
 
 /// Turns person keys in their normal form into pseudonyms of one permit.
@@ -118,9 +129,14 @@ mod tests {
 
     #[test]
     fn a_pseudonym_has_no_digit() {
-        let pseudonym = of("P-1", b"x");
-        assert_eq!(pseudonym.as_str().len(), 32);
-        assert!(pseudonym.as_str().bytes().all(|letter| (b'a'..=b'p').contains(&letter)));
+        let letters = of("P-1", b"x").letters();
+        assert!(letters.iter().all(|letter| (b'a'..=b'p').contains(letter)));
+    }
+
+    #[test]
+    fn every_four_bits_are_a_letter() {
+        let bits = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10];
+        assert_eq!(&Pseudonym::from_bits(bits).letters(), b"abcdefghijklmnopponmlkjihgfedcba");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Blocks of rows on their way from the reader to the workers.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -52,12 +53,9 @@ pub(crate) struct CellBlock {
 pub(crate) const ABSENT: (u32, u32) = (1, 0);
 
 impl CellBlock {
-    /// The cells of one column from the first row to the last.
-    pub(crate) fn column(&self, column: usize) -> impl Iterator<Item = Option<&[u8]>> {
-        self.spans
-            .iter()
-            .skip(column)
-            .step_by(self.width.max(1))
-            .map(|(start, end)| if start > end { None } else { self.bytes.get(*start as usize..*end as usize) })
+    /// Where the cells of one column are, from the first row to the last.
+    pub(crate) fn column(&self, column: usize) -> impl Iterator<Item = Option<Range<usize>>> {
+        let spans = self.spans.iter().skip(column).step_by(self.width.max(1));
+        spans.map(|(start, end)| (start <= end).then_some(*start as usize..*end as usize))
     }
 }

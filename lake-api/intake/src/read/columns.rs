@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
-    new_null_array,
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, NullBufferBuilder, StringArray,
+    TimestampMicrosecondBuilder, new_null_array,
 };
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::DataType;
 
 use super::block::CellBlock;
 use crate::check::{Fault, Rule};
@@ -24,13 +26,14 @@ pub(crate) struct Columns {
 pub(crate) fn columns_of_cells(fields: &[FieldPlan], encoding: Encoding, block: &CellBlock) -> Columns {
     let mut faults: Vec<Fault> =
         block.ragged.iter().map(|row| Fault { row: *row, field: None, rule: Rule::CellCount }).collect();
+    let texts = Texts::of(block, encoding);
     let arrays = fields
         .iter()
         .enumerate()
         .map(|(index, field)| {
             let place = block.mapping.get(index).copied().flatten();
             match place {
-                Some(place) => column(index, field, encoding, block, place, &mut faults),
+                Some(place) => column(index, field, &texts, place, &mut faults),
                 None => new_null_array(&oscar_lake::arrow_type(field.format.logical_type()), block.rows),
             }
         })
@@ -38,98 +41,167 @@ pub(crate) fn columns_of_cells(fields: &[FieldPlan], encoding: Encoding, block: 
     Columns { arrays, rows: block.rows, faults }
 }
 
+/// The cells of a block as text.
+struct Texts<'a> {
+    block: &'a CellBlock,
+    encoding: Encoding,
+    /// All cells, when all are ASCII: then none is looked at by itself.
+    ascii: Option<&'a str>,
+}
+
+impl<'a> Texts<'a> {
+    fn of(block: &'a CellBlock, encoding: Encoding) -> Self {
+        let ascii = block.bytes.is_ascii().then(|| std::str::from_utf8(&block.bytes).ok()).flatten();
+        Self { block, encoding, ascii }
+    }
+
+    /// The present cells of a column; `Some(None)` for one that is not of the encoding.
+    fn column(&self, place: usize, missing: Missing<'_>) -> impl Iterator<Item = Option<Option<Cow<'a, str>>>> {
+        self.block.column(place).map(move |span| {
+            let bytes = self.block.bytes.get(span.clone()?).unwrap_or_default();
+            (!missing.is(bytes)).then(|| self.text(span?, bytes))
+        })
+    }
+
+    fn text(&self, span: std::ops::Range<usize>, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+        match (self.ascii, self.encoding) {
+            (Some(all), _) => all.get(span).map(Cow::Borrowed),
+            (None, Encoding::Utf8) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            (None, Encoding::Windows1252) => Some(encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0),
+        }
+    }
+}
+
+/// The words of a field for no value; the empty one, which nearly every field has, apart.
+struct Missing<'a> {
+    empty: bool,
+    words: Vec<&'a [u8]>,
+}
+
+impl<'a> Missing<'a> {
+    fn of(words: &'a [String]) -> Self {
+        let words = words.iter().map(String::as_bytes);
+        Self { empty: words.clone().any(<[u8]>::is_empty), words: words.filter(|word| !word.is_empty()).collect() }
+    }
+
+    fn is(&self, cell: &[u8]) -> bool {
+        if cell.is_empty() { self.empty } else { self.words.contains(&cell) }
+    }
+}
+
 /// Appends every cell of a column to a builder.
 macro_rules! build {
-    ($builder:expr, $cells:expr, $parse:expr, $pattern:pat => $value:expr, $fault:expr) => {{
+    ($builder:expr, $cells:expr, $format:expr, $pattern:pat => $value:expr, $fault:expr) => {{
         let mut builder = $builder;
         for (row, cell) in (0u32..).zip($cells) {
-            match cell {
+            let text = cell.as_ref().map(Option::as_deref);
+            match text.map(|text| $format.parse(text?)) {
                 None => builder.append_null(),
-                Some(text) => match $parse(text) {
-                    Some($pattern) => builder.append_value($value),
-                    _ => {
-                        builder.append_null();
-                        $fault(row);
-                    }
-                },
+                Some(Some($pattern)) => builder.append_value($value),
+                Some(_) => {
+                    builder.append_null();
+                    $fault(row);
+                }
             }
         }
         Arc::new(builder.finish()) as ArrayRef
     }};
 }
 
-fn column(
-    index: usize,
-    field: &FieldPlan,
-    encoding: Encoding,
-    block: &CellBlock,
-    place: usize,
-    faults: &mut Vec<Fault>,
-) -> ArrayRef {
-    let rows = block.rows;
+fn column(index: usize, field: &FieldPlan, texts: &Texts<'_>, place: usize, faults: &mut Vec<Fault>) -> ArrayRef {
+    let rows = texts.block.rows;
     let format = &field.format;
     let mut fault = |row| faults.push(Fault { row, field: Some(index), rule: Rule::Type });
-    let present = block.column(place).map(|cell| cell.filter(|cell| !is_missing(&field.missing, cell)));
-    if let CellFormat::Text = format {
-        return text_column(present, rows, encoding, fault);
-    }
-    // Numbers, dates and words for true are ASCII in every encoding taken here.
-    let parse = |bytes: &[u8]| -> Option<Cell<'static>> {
-        match format.parse(std::str::from_utf8(bytes).ok()?)? {
-            Cell::Text(_) => None,
-            Cell::Boolean(value) => Some(Cell::Boolean(value)),
-            Cell::Integer(value) => Some(Cell::Integer(value)),
-            Cell::Number(value) => Some(Cell::Number(value)),
-            Cell::Date(value) => Some(Cell::Date(value)),
-            Cell::Datetime(value) => Some(Cell::Datetime(value)),
-        }
-    };
+    let cells = texts.column(place, Missing::of(&field.missing));
     match format {
-        CellFormat::Integer { .. } | CellFormat::Text => {
-            build!(Int64Builder::with_capacity(rows), present, parse, Cell::Integer(v) => v, fault)
+        CellFormat::Text => match texts.ascii {
+            Some(all) => ascii_column(all, texts.block, place, &Missing::of(&field.missing), fault),
+            None => text_column(cells, rows, fault),
+        },
+        CellFormat::Integer { .. } => {
+            build!(Int64Builder::with_capacity(rows), cells, format, Cell::Integer(v) => v, fault)
         }
         CellFormat::Number { .. } => {
-            build!(Float64Builder::with_capacity(rows), present, parse, Cell::Number(v) => v, fault)
+            build!(Float64Builder::with_capacity(rows), cells, format, Cell::Number(v) => v, fault)
         }
         CellFormat::Boolean { .. } => {
-            build!(BooleanBuilder::with_capacity(rows), present, parse, Cell::Boolean(v) => v, fault)
+            build!(BooleanBuilder::with_capacity(rows), cells, format, Cell::Boolean(v) => v, fault)
         }
-        CellFormat::Date(_) => {
-            build!(Date32Builder::with_capacity(rows), present, parse, Cell::Date(v) => v, fault)
-        }
+        CellFormat::Date(_) => build!(Date32Builder::with_capacity(rows), cells, format, Cell::Date(v) => v, fault),
         CellFormat::Datetime(_) => {
             let builder = TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC");
-            build!(builder, present, parse, Cell::Datetime(v) => v, fault)
+            build!(builder, cells, format, Cell::Datetime(v) => v, fault)
         }
     }
 }
 
-fn is_missing(words: &[String], cell: &[u8]) -> bool {
-    words.iter().any(|word| word.as_bytes() == cell)
+/// A column of texts in a block that is ASCII from one end to the other: every cell is a text.
+fn ascii_column(all: &str, block: &CellBlock, place: usize, missing: &Missing<'_>, fault: impl FnMut(u32)) -> ArrayRef {
+    let mut texts = TextBuilder::new(block.rows);
+    for span in block.column(place) {
+        match span.and_then(|span| all.get(span)).filter(|text| !missing.is(text.as_bytes())) {
+            Some(text) => texts.push(text),
+            None => texts.push_null(),
+        }
+    }
+    texts.finish(fault)
 }
 
 fn text_column<'a>(
-    cells: impl Iterator<Item = Option<&'a [u8]>>,
+    cells: impl Iterator<Item = Option<Option<Cow<'a, str>>>>,
     rows: usize,
-    encoding: Encoding,
     mut fault: impl FnMut(u32),
 ) -> ArrayRef {
-    let mut builder = StringBuilder::with_capacity(rows, rows * 8);
+    let mut texts = TextBuilder::new(rows);
     for (row, cell) in (0u32..).zip(cells) {
-        let Some(cell) = cell else {
-            builder.append_null();
-            continue;
-        };
-        let text = match encoding {
-            Encoding::Utf8 => std::str::from_utf8(cell).ok().map(Cow::Borrowed),
-            Encoding::Windows1252 => Some(encoding_rs::WINDOWS_1252.decode_without_bom_handling(cell).0),
-        };
-        if let Some(text) = text {
-            builder.append_value(text);
+        if let Some(Some(text)) = &cell {
+            texts.push(text);
         } else {
-            builder.append_null();
-            fault(row);
+            texts.push_null();
+            if cell.is_some() {
+                fault(row);
+            }
         }
     }
-    Arc::new(builder.finish())
+    texts.finish(fault)
+}
+
+/// A column of texts under construction; its bytes are checked once, as a whole.
+struct TextBuilder {
+    bytes: Vec<u8>,
+    ends: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl TextBuilder {
+    fn new(rows: usize) -> Self {
+        let mut ends = Vec::with_capacity(rows + 1);
+        ends.push(0);
+        Self { bytes: Vec::with_capacity(rows * 8), ends, nulls: NullBufferBuilder::new(rows) }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.nulls.append_non_null();
+        self.ends.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
+    }
+
+    fn push_null(&mut self) {
+        self.nulls.append_null();
+        self.ends.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
+    }
+
+    /// The column. Beyond two gigabytes, which the reader lets no block have, every row is a fault.
+    fn finish(mut self, fault: impl FnMut(u32)) -> ArrayRef {
+        let rows = self.ends.len() - 1;
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.ends));
+        let column = StringArray::try_new(offsets, Buffer::from_vec(self.bytes), self.nulls.finish());
+        column.map_or_else(
+            |_| {
+                (0u32..).take(rows).for_each(fault);
+                new_null_array(&DataType::Utf8, rows)
+            },
+            |column| Arc::new(column) as ArrayRef,
+        )
+    }
 }

@@ -38,9 +38,11 @@ pub(super) fn read(
         (plan.fields.len(), (0..plan.fields.len()).map(Some).collect())
     };
     let mut rows = rows;
+    let mut cells = 0;
     loop {
         let first_row = rows + 1;
-        let mut spans = Vec::with_capacity(width * 1024);
+        // Blocks have about as many cells as the one before.
+        let mut spans = Vec::with_capacity(cells + cells / 8);
         let mut ragged = Vec::new();
         let mut count: usize = 0;
         let mut more = true;
@@ -57,6 +59,7 @@ pub(super) fn read(
             rows += 1;
         }
         if count > 0 {
+            cells = spans.len();
             let bytes = splitter.take();
             text.note(&bytes, dialect.encoding, first_row, &spans, width)?;
             let mapping = Mapping::clone(&mapping);

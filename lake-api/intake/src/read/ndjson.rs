@@ -7,12 +7,14 @@
 use std::fmt;
 use std::io::Write;
 
+use memchr::memchr;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::ReadError;
 use super::block::{ABSENT, BLOCK_BYTES, BLOCK_ROWS, Block, CellBlock, LONGEST_RECORD, RawBlock};
 use super::source::{BlockSink, Source};
-use crate::package::{FieldPlan, FieldsMatch};
+use crate::package::{CellFormat, FieldPlan, FieldsMatch};
 
 /// Reads one file into blocks of lines; `rows` were read before it. Returns the rows read now.
 pub(super) fn read(source: &mut Source, rows: u64, sink: &mut dyn BlockSink) -> Result<u64, ReadError> {
@@ -27,7 +29,7 @@ pub(super) fn read(source: &mut Source, rows: u64, sink: &mut dyn BlockSink) -> 
             break;
         }
         let mut rest = chunk;
-        while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(at) = memchr(b'\n', rest) {
             let (line, after) = rest.split_at(at);
             lines.bytes.extend_from_slice(line);
             lines.end_line();
@@ -155,7 +157,10 @@ impl<'de> Visitor<'de> for Row<'_> {
             };
             expected = index + 1;
             let start = self.cells.len();
-            let present = map.next_value_seed(CellText(self.cells))?;
+            let is_number =
+                self.fields.get(index).is_some_and(|field| matches!(field.format, CellFormat::Number { .. }));
+            let value: &RawValue = map.next_value()?;
+            let present = write_cell(value.get(), is_number, self.cells).map_err(A::Error::custom)?;
             let span = (u32::try_from(start), u32::try_from(self.cells.len()));
             if let (Some(slot), Some(seen)) = (self.spans.get_mut(index), self.seen.get_mut(index)) {
                 if *slot != ABSENT {
@@ -199,52 +204,58 @@ impl Visitor<'_> for Name<'_> {
     }
 }
 
-/// Appends a value's text; false for null.
-struct CellText<'a>(&'a mut Vec<u8>);
-
-impl<'de> DeserializeSeed<'de> for CellText<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_any(self)
+/// Appends a value's text; false for null. Numbers keep the holder's digits where a number is wanted;
+/// elsewhere 5.0 is 5 and 1e2 is 100, as no two writers agree about whole numbers.
+fn write_cell(value: &str, is_number: bool, cells: &mut Vec<u8>) -> Result<bool, &'static str> {
+    match value.as_bytes() {
+        b"null" => return Ok(false),
+        [b'"', text @ .., b'"'] if memchr(b'\\', text).is_none() => cells.extend_from_slice(text),
+        [b'"', ..] => {
+            let text: String = serde_json::from_str(value).map_err(|_| "not a text")?;
+            cells.extend_from_slice(text.as_bytes());
+        }
+        [b'-' | b'0'..=b'9', rest @ ..] => {
+            if is_number || rest.iter().all(u8::is_ascii_digit) {
+                cells.extend_from_slice(value.as_bytes());
+            } else {
+                let number: f64 = serde_json::from_str(value).map_err(|_| "not a number")?;
+                write!(cells, "{number}").map_err(|_| "not a number")?;
+            }
+        }
+        b"true" | b"false" => cells.extend_from_slice(value.as_bytes()),
+        _ => return Err("a list or an object"),
     }
+    Ok(true)
 }
 
-impl CellText<'_> {
-    fn write<E: Error>(self, value: impl fmt::Display) -> Result<bool, E> {
-        write!(self.0, "{value}").map_err(E::custom).map(|()| true)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
 
-impl Visitor<'_> for CellText<'_> {
-    type Value = bool;
+    use super::*;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a plain value")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-        self.0.extend_from_slice(text.as_bytes());
-        Ok(true)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<bool, E> {
-        self.write(number)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<bool, E> {
-        self.write(number)
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<bool, E> {
-        self.write(number)
-    }
-
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<bool, E> {
-        self.write(flag)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<bool, E> {
-        Ok(false)
+    #[rstest]
+    #[case("null", false, Ok(None))]
+    #[case(r#""""#, false, Ok(Some("")))]
+    #[case(r#""a,b""#, false, Ok(Some("a,b")))]
+    #[case(r#""0\u0032\n\"""#, false, Ok(Some("02\n\"")))]
+    #[case("-12", false, Ok(Some("-12")))]
+    #[case("5.0", false, Ok(Some("5")))]
+    #[case("1e2", false, Ok(Some("100")))]
+    #[case("1E2", true, Ok(Some("1E2")))]
+    #[case("0.10", true, Ok(Some("0.10")))]
+    #[case("1e999", false, Err("not a number"))]
+    #[case("true", false, Ok(Some("true")))]
+    #[case("[1]", false, Err("a list or an object"))]
+    #[case("{}", true, Err("a list or an object"))]
+    fn a_value_is_taken_by_its_text(
+        #[case] value: &str,
+        #[case] is_number: bool,
+        #[case] expected: Result<Option<&str>, &str>,
+    ) {
+        let mut cells = Vec::new();
+        let written = write_cell(value, is_number, &mut cells);
+        let text = written.map(|present| present.then(|| String::from_utf8(cells).unwrap()));
+        assert_eq!(text, expected.map(|text| text.map(str::to_owned)));
     }
 }

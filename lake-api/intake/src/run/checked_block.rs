@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
+use super::person_cache::PersonCache;
 use super::persons::{PersonServices, Persons};
 use crate::check::{Fault, KeyHasher, KeySet, LeakCount, Rule, check_fields, count_leaks, mask};
 use crate::package::{Encoding, Fate, FileFormat, PersonPlan, ResourcePlan};
@@ -48,11 +49,12 @@ impl Worker {
         hasher: KeyHasher,
         referenced: Vec<Arc<KeySet>>,
         services: &PersonServices,
+        cache: &Arc<PersonCache>,
     ) -> Self {
         let persons = match &plan.person {
             PersonPlan::Nobody => None,
             PersonPlan::Field { form, .. } | PersonPlan::Rows { form, .. } => {
-                Some(Persons::new(services.clone(), form.clone()))
+                Some(Persons::new(services.clone(), form.clone(), Arc::clone(cache)))
             }
         };
         let seen = vec![false; plan.fields.len()];
@@ -130,7 +132,7 @@ impl Worker {
         masked: &mut [u64],
     ) -> Result<(Vec<ArrayRef>, u64), IntakeError> {
         let plan = Arc::clone(&self.plan);
-        let named = match (&plan.person, self.persons.as_mut()) {
+        let named = match (&plan.person, self.persons.as_ref()) {
             (PersonPlan::Field { index, .. }, Some(persons)) => {
                 let keys = columns.arrays.get(*index).ok_or(IntakeError::Interrupted)?;
                 let named = persons.of_column(keys, bad)?;

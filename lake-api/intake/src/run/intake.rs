@@ -22,6 +22,8 @@ use crate::{DeliveryReport, IntakeError, Progress, Refusal, TableReport};
 
 /// Deliveries that may overtake this one before it gives up.
 const PATIENCE: usize = 10;
+/// Workers for each core: one may wait for the store to number its persons while another computes.
+const WORKERS_PER_CORE: usize = 2;
 /// More workers than this do not read faster.
 const MOST_WORKERS: usize = 8;
 
@@ -154,7 +156,8 @@ impl Intake {
     ) -> Result<BTreeMap<TableName, TakenIn>, IntakeError> {
         let services = self.person_services(permit).await?;
         let hasher = KeyHasher::default();
-        let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, MOST_WORKERS);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = (cores * WORKERS_PER_CORE).min(MOST_WORKERS);
         let mut taken: BTreeMap<TableName, TakenIn> = BTreeMap::new();
         for resource in &plan.resources {
             let referenced = resource

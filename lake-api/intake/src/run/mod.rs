@@ -1,7 +1,7 @@
 //! A delivery in motion.
 //!
 //! ```text
-//!  reader thread        workers (one per core)             this task
+//!  reader thread        workers (two per core)             this task
 //!  bytes → digest →     text → typed columns → checks →    keys across rows → judgement →
 //!  records → blocks ─┬▶ leaks counted → pseudonyms ──────┬▶ rows to the table, bad ones to
 //!                    └▶ (the next block) ────────────────┘  quarantine → staged files
@@ -12,6 +12,7 @@
 
 mod checked_block;
 mod intake;
+mod person_cache;
 mod persons;
 mod pipeline;
 mod quarantine;

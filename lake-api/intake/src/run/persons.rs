@@ -1,10 +1,9 @@
 //! From the person key of a row to its pseudonym and its hidden index.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Builder, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Int64Type};
 use hmac::Hmac;
 use oscar_lake::person_index_to_storage;
@@ -12,12 +11,10 @@ use oscar_permit::PersonIndex;
 use sha2::Sha256;
 use tokio::runtime::Handle;
 
+use super::person_cache::{CellKey, FastMap, Person, PersonCache};
 use crate::IntakeError;
 use crate::person_index::{HashedKey, PersonIndexStore};
 use crate::pseudonymise::{PersonKeyForm, Pseudonym, Pseudonymiser, tag};
-
-/// Persons remembered by each worker: 56 bytes each.
-const CACHE: usize = 1 << 18;
 
 /// What all tables of a delivery use to name persons.
 #[derive(Clone)]
@@ -29,23 +26,11 @@ pub(crate) struct PersonServices {
     pub(crate) runtime: Handle,
 }
 
-/// A person key's normal form under two random hashes: 128 bits, only ever in memory.
-type Fingerprint = (u64, u64);
-
-#[derive(Clone, Copy)]
-struct Person {
-    fingerprint: Fingerprint,
-    pseudonym: Pseudonym,
-    index: u32,
-}
-
-/// One worker's view of the persons.
+/// One worker's view of the persons of a table.
 pub(crate) struct Persons {
     services: PersonServices,
     form: PersonKeyForm,
-    hashers: (RandomState, RandomState),
-    /// Direct-mapped: the newest person of a place stays.
-    cache: Vec<Option<Person>>,
+    cache: Arc<PersonCache>,
 }
 
 /// Pseudonyms, hidden indexes, and the rows whose key is none.
@@ -57,75 +42,70 @@ pub(crate) struct Named {
 }
 
 impl Persons {
-    pub(crate) fn new(services: PersonServices, form: PersonKeyForm) -> Self {
-        Self { services, form, hashers: (RandomState::new(), RandomState::new()), cache: vec![None; CACHE] }
+    /// `cache` is that of the table's key column.
+    pub(crate) const fn new(services: PersonServices, form: PersonKeyForm, cache: Arc<PersonCache>) -> Self {
+        Self { services, form, cache }
     }
 
     /// Names the persons of a key column; rows that are `bad` already are skipped.
-    pub(crate) fn of_column(&mut self, keys: &ArrayRef, bad: &[bool]) -> Result<Named, IntakeError> {
-        let form = self.form.clone();
+    pub(crate) fn of_column(&self, keys: &ArrayRef, bad: &[bool]) -> Result<Named, IntakeError> {
         if keys.data_type() == &DataType::Int64 {
             let numbers = keys.as_primitive::<Int64Type>();
-            self.name(numbers.iter().zip(bad), |number, key| form.write_integer(number, key))
+            self.name(numbers.iter().zip(bad), PersonCache::number_key, |number, key| {
+                self.form.write_integer(number, key)
+            })
         } else {
             let texts = keys.as_string::<i32>();
-            self.name(texts.iter().zip(bad), |text, key| form.write_text(text, key))
+            let cell = |text| self.cache.text_key(text);
+            self.name(texts.iter().zip(bad), cell, |text, key| self.form.write_text(text, key))
         }
     }
 
     /// Names the persons of rows that are persons.
-    pub(crate) fn of_rows(&mut self, first_row: u64, bad: &[bool]) -> Result<Named, IntakeError> {
-        let form = self.form.clone();
+    pub(crate) fn of_rows(&self, first_row: u64, bad: &[bool]) -> Result<Named, IntakeError> {
         let rows = (first_row..).map(i64::try_from).map(Result::ok);
-        self.name(rows.zip(bad), |row, key| form.write_integer(row, key))
+        self.name(rows.zip(bad), PersonCache::number_key, |row, key| self.form.write_integer(row, key))
     }
 
-    fn name<'b, T>(
-        &mut self,
+    fn name<'b, T: Copy>(
+        &self,
         keys: impl Iterator<Item = (Option<T>, &'b bool)>,
+        cell: impl Fn(T) -> CellKey,
         write: impl Fn(T, &mut Vec<u8>) -> bool,
     ) -> Result<Named, IntakeError> {
-        let mut rows: Vec<RowPerson> = Vec::new();
+        let values: Vec<Option<T>> = keys.map(|(value, bad)| value.filter(|_| !*bad)).collect();
+        let cells: Vec<Option<CellKey>> = values.iter().map(|value| value.map(&cell)).collect();
+        let mut persons = self.cache.find(&cells);
+        let mut unknown: Vec<(CellKey, Vec<u8>)> = Vec::new();
+        let mut asked: FastMap<CellKey, Option<usize>> = FastMap::default();
+        let mut waiting: Vec<(usize, usize)> = Vec::new();
         let mut wrong = Vec::new();
-        let mut unknown: Vec<(Fingerprint, Vec<u8>)> = Vec::new();
-        let mut asked: HashMap<Fingerprint, usize> = HashMap::new();
         let mut key = Vec::new();
-        for (row, (value, bad)) in (0u32..).zip(keys) {
-            let Some(value) = value.filter(|_| !*bad) else {
-                rows.push(RowPerson::Nobody);
-                continue;
-            };
-            if !write(value, &mut key) {
-                wrong.push(row);
-                rows.push(RowPerson::Nobody);
-                continue;
-            }
-            let fingerprint = (self.hashers.0.hash_one(&key), self.hashers.1.hash_one(&key));
-            if let Some(person) = self.cached(fingerprint) {
-                rows.push(RowPerson::Known(person));
-                continue;
-            }
-            let place = *asked.entry(fingerprint).or_insert_with(|| {
-                unknown.push((fingerprint, key.clone()));
-                unknown.len() - 1
+        for (row, (value, person)) in values.iter().zip(&persons).enumerate() {
+            let (Some(value), None) = (value, person) else { continue };
+            let cell = cell(*value);
+            let place = asked.entry(cell).or_insert_with(|| {
+                write(*value, &mut key).then(|| {
+                    unknown.push((cell, key.clone()));
+                    unknown.len() - 1
+                })
             });
-            rows.push(RowPerson::Asked(place));
+            match place {
+                Some(place) => waiting.push((row, *place)),
+                None => wrong.push(u32::try_from(row).map_err(|_| IntakeError::Interrupted)?),
+            }
         }
         let answers = self.look_up(&unknown)?;
-        Ok(assemble(&rows, &answers, wrong))
-    }
-
-    fn place(&self, fingerprint: Fingerprint) -> usize {
-        usize::try_from(fingerprint.0 % self.cache.len().max(1) as u64).unwrap_or(0)
-    }
-
-    fn cached(&self, fingerprint: Fingerprint) -> Option<Person> {
-        let person = self.cache.get(self.place(fingerprint)).copied().flatten()?;
-        (person.fingerprint == fingerprint).then_some(person)
+        for (row, place) in waiting {
+            if let Some(person) = persons.get_mut(row) {
+                *person = answers.get(place).copied();
+            }
+        }
+        assemble(&persons, wrong)
     }
 
     /// Asks for persons that the cache does not have; numbers new ones before they are used.
-    fn look_up(&mut self, unknown: &[(Fingerprint, Vec<u8>)]) -> Result<Vec<Person>, IntakeError> {
+    fn look_up(&self, unknown: &[(CellKey, Vec<u8>)]) -> Result<Vec<Person>, IntakeError> {
         if unknown.is_empty() {
             return Ok(Vec::new());
         }
@@ -136,45 +116,35 @@ impl Persons {
         if pseudonyms.len() != unknown.len() || numbers.len() != unknown.len() {
             return Err(IntakeError::Interrupted);
         }
-        let mut persons = Vec::with_capacity(unknown.len());
-        for (((fingerprint, _), pseudonym), index) in unknown.iter().zip(pseudonyms).zip(numbers) {
-            let person = Person { fingerprint: *fingerprint, pseudonym, index };
-            persons.push(person);
-            let place = self.place(*fingerprint);
-            if let Some(slot) = self.cache.get_mut(place) {
-                *slot = Some(person);
-            }
-        }
+        let persons: Vec<Person> =
+            pseudonyms.into_iter().zip(numbers).map(|(pseudonym, index)| Person { pseudonym, index }).collect();
+        self.cache.remember(unknown.iter().map(|(cell, _)| *cell).zip(persons.iter().copied()));
         Ok(persons)
     }
 }
 
-/// Who a row is about.
-enum RowPerson {
-    Nobody,
-    Known(Person),
-    /// The place among the persons that were asked for.
-    Asked(usize),
-}
-
-fn assemble(rows: &[RowPerson], answers: &[Person], wrong: Vec<u32>) -> Named {
-    let mut pseudonyms = StringBuilder::with_capacity(rows.len(), rows.len() * 32);
-    let mut indexes = Int32Builder::with_capacity(rows.len());
-    let mut present = 0;
-    for row in rows {
-        let person = match row {
-            RowPerson::Nobody => None,
-            RowPerson::Known(person) => Some(person),
-            RowPerson::Asked(place) => answers.get(*place),
-        };
+/// The two columns of persons; where a row has none, both are null.
+fn assemble(persons: &[Option<Person>], wrong: Vec<u32>) -> Result<Named, IntakeError> {
+    let present = persons.iter().flatten().count();
+    let mut letters = Vec::with_capacity(present * Pseudonym::LETTERS);
+    let mut ends = Vec::with_capacity(persons.len() + 1);
+    ends.push(0);
+    for person in persons {
         if let Some(person) = person {
-            present += 1;
-            pseudonyms.append_value(person.pseudonym.as_str());
-            indexes.append_value(person_index_to_storage(PersonIndex(person.index)));
-        } else {
-            pseudonyms.append_null();
-            indexes.append_null();
+            letters.extend_from_slice(&person.pseudonym.letters());
         }
+        ends.push(i32::try_from(letters.len()).map_err(|_| IntakeError::Interrupted)?);
     }
-    Named { pseudonyms: Arc::new(pseudonyms.finish()), indexes: Arc::new(indexes.finish()), wrong, present }
+    let some = |person: &Option<Person>| person.is_some();
+    let nulls = (present < persons.len()).then(|| persons.iter().map(some).collect::<NullBuffer>());
+    let index = |person: &Option<Person>| person.map_or(0, |person| person_index_to_storage(PersonIndex(person.index)));
+    let indexes: Vec<i32> = persons.iter().map(index).collect();
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
+    let pseudonyms = StringArray::try_new(offsets, Buffer::from_vec(letters), nulls.clone());
+    Ok(Named {
+        pseudonyms: Arc::new(pseudonyms.map_err(|_| IntakeError::Interrupted)?),
+        indexes: Arc::new(Int32Array::new(ScalarBuffer::from(indexes), nulls)),
+        wrong,
+        present: present as u64,
+    })
 }

@@ -51,8 +51,9 @@ pub(crate) struct TableContext<'a> {
 pub(crate) async fn take_in(plan: &Arc<ResourcePlan>, context: &TableContext<'_>) -> Result<TakenIn, IntakeError> {
     let bytes = plan.files.iter().filter_map(|file| std::fs::metadata(&file.path).ok()).map(|file| file.len()).sum();
     context.progress.table(&plan.table, bytes);
+    let cache = Arc::default();
     let mut pipeline = Pipeline::start(plan, context.workers, || {
-        Worker::new(Arc::clone(plan), context.hasher.clone(), context.referenced.clone(), context.services)
+        Worker::new(Arc::clone(plan), context.hasher.clone(), context.referenced.clone(), context.services, &cache)
     });
     let result = collect(plan, context, &mut pipeline).await;
     // The threads end whatever happened; their failure matters only when nothing else failed.
@@ -229,7 +230,11 @@ impl<'a> Collector<'a> {
         if let (PersonPlan::Field { .. } | PersonPlan::Rows { .. }, Some(indexes)) = (&self.plan.person, arrays.last())
         {
             let stored = indexes.as_primitive::<Int32Type>().iter().flatten();
-            self.persons.extend(stored.map(|stored| person_index_from_storage(stored).0));
+            let mut persons: Vec<u32> = stored.map(|stored| person_index_from_storage(stored).0).collect();
+            // In order each finds its place beside the last one's.
+            persons.sort_unstable();
+            persons.dedup();
+            self.persons.extend(persons);
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|_| IntakeError::Interrupted)?;
         if batch.num_rows() > 0 {
