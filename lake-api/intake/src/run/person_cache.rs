@@ -167,13 +167,10 @@ impl Table {
     }
 }
 
-/// Where a key is in its place.
+/// Where a key is in its place. Which way it is cannot be foretold, so nothing here may branch on it.
 fn way_of(keys: &[u128; WAYS], key: u128) -> Option<usize> {
-    let mut ways = WAYS;
-    for (way, known) in keys.iter().enumerate() {
-        ways = if *known == key { way } else { ways };
-    }
-    (ways < WAYS).then_some(ways)
+    let ways = (0u32..).zip(keys).fold(0u32, |ways, (way, known)| ways | u32::from(*known == key) << way);
+    (ways != 0).then_some(ways.trailing_zeros() as usize)
 }
 
 #[cfg(test)]
