@@ -25,6 +25,7 @@
 
 mod check;
 mod error;
+mod fast_hash;
 mod package;
 mod person_index;
 mod progress;

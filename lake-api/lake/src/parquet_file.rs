@@ -4,9 +4,9 @@
 //! files and only where they prune something: not for the hidden person index and not for text
 //! (pseudonyms and codes come in no order). The Delta log itself gets row counts and no values.
 //!
-//! A dictionary pays for codes and costs more than all the rest of encoding for a column whose values
-//! seldom recur. So one is given up early, and who a row is about never gets one. Texts without a
-//! dictionary have their lengths apart: pseudonyms, one behind the other, are what compresses best and fastest.
+//! A dictionary pays for codes and not for a column whose values seldom recur. So one is given up
+//! early, and the hidden person index never gets one. Texts without a dictionary have their lengths
+//! apart: nothing but letters of pseudonyms, one behind the other, is compressed in less time.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::table_location::TableLocation;
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 const FILE_BYTES: usize = 128 * 1024 * 1024;
-/// Largest dictionary of a column in a row group: 16 Ki numbers, or all of ICD-10 in letters.
+/// Largest dictionary of a column in a row group: 16 Ki numbers of 64 bits.
 const DICTIONARY_BYTES: usize = 128 * 1024;
 
 /// One file that is complete in the store and not yet part of any version.

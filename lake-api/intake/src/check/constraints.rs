@@ -5,11 +5,12 @@ use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondT
 use oscar_permit::LogicalType;
 
 use super::fault::{Fault, Rule};
+use crate::fast_hash::FastSet;
 use crate::package::number_bits;
-use crate::package::{AnyOf, Bounds, Checks, FastSet, FieldPlan};
+use crate::package::{AnyOf, Bounds, Checks, FieldPlan};
 use crate::read::Columns;
 
-/// Texts of a block that are known to match their pattern: codes recur, and a look costs less than a match.
+/// Texts of a block that are remembered to match their pattern: codes recur.
 const MOST_MATCHED: usize = 1024;
 
 /// Checks every field; appends what is wrong to the block's faults. A cell that has a fault

@@ -1,7 +1,5 @@
 //! The constraints of a field, compiled.
 
-use std::collections::HashSet;
-
 use oscar_permit::LogicalType;
 use regex::Regex;
 use serde_json::Value as Json;
@@ -9,13 +7,11 @@ use serde_json::Value as Json;
 use super::cell_format::{Cell, CellFormat};
 use super::descriptor::{Constraints, Field};
 use super::error::ResourceError;
+use crate::fast_hash::FastSet;
 
 /// 1850-01-01 in days since 1970: nobody in a register was born much earlier.
 const EARLIEST_DAY: i64 = -43_829;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
-
-/// A set whose hash is fast: it is asked for every cell, and only its own delivery would slow down.
-pub(crate) type FastSet<T> = HashSet<T, foldhash::fast::RandomState>;
 
 /// What every cell of a field must satisfy.
 #[derive(Debug, Clone)]

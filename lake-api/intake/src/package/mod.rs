@@ -20,7 +20,7 @@ mod plan;
 mod resource;
 
 pub(crate) use cell_format::{Cell, CellFormat};
-pub(crate) use checks::{AnyOf, Bounds, Checks, FastSet, number_bits};
+pub(crate) use checks::{AnyOf, Bounds, Checks, number_bits};
 pub(crate) use descriptor::{DeliveryMode, PersonKeyKind};
 pub use error::{PackageError, ResourceError};
 pub(crate) use field::{Fate, FieldPlan};

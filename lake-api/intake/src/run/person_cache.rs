@@ -7,11 +7,11 @@
 //! With hundreds of thousands of persons every look goes to main memory, so what counts is that
 //! looks do not wait for each other: the four keys of a place are compared without a branch.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::RwLock;
 
+use crate::fast_hash::FastHash;
 use crate::pseudonymise::Pseudonym;
 
 /// Places at the start and at most; powers of two.
@@ -41,16 +41,12 @@ pub(crate) struct Person {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CellKey(u128);
 
-/// Cells of one column and their persons. Places are found by a faster hash: whoever could make
-/// cells meet there would slow the own delivery down.
+/// Cells of one column and their persons.
 pub(crate) struct PersonCache {
     table: RwLock<Table>,
     long_texts: (RandomState, RandomState),
-    places: foldhash::fast::RandomState,
+    places: FastHash,
 }
-
-/// A map whose hash is fast.
-pub(crate) type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 struct Table {
     /// By place.
@@ -64,7 +60,7 @@ impl Default for PersonCache {
         Self {
             table: RwLock::new(Table::of(FEWEST_PLACES)),
             long_texts: (RandomState::new(), RandomState::new()),
-            places: foldhash::fast::RandomState::default(),
+            places: FastHash::default(),
         }
     }
 }
@@ -157,7 +153,7 @@ impl Table {
         }
     }
 
-    fn grow(&mut self, places: &foldhash::fast::RandomState) {
+    fn grow(&mut self, places: &FastHash) {
         let mut larger = Self::of(self.keys.len() * 2);
         let known = self.keys.iter().flatten().zip(self.persons.iter().flatten());
         for (key, person) in known.filter(|(key, _)| **key != EMPTY) {

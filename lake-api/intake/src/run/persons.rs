@@ -11,8 +11,9 @@ use oscar_permit::PersonIndex;
 use sha2::Sha256;
 use tokio::runtime::Handle;
 
-use super::person_cache::{CellKey, FastMap, Person, PersonCache};
+use super::person_cache::{CellKey, Person, PersonCache};
 use crate::IntakeError;
+use crate::fast_hash::FastMap;
 use crate::person_index::{HashedKey, PersonIndexStore};
 use crate::pseudonymise::{PersonKeyForm, Pseudonym, Pseudonymiser, tag};
 
@@ -81,12 +82,11 @@ impl Persons {
         let mut waiting: Vec<(usize, usize)> = Vec::new();
         let mut wrong = Vec::new();
         let mut key = Vec::new();
-        for (row, (value, person)) in values.iter().zip(&persons).enumerate() {
-            let (Some(value), None) = (value, person) else { continue };
-            let cell = cell(*value);
-            let place = asked.entry(cell).or_insert_with(|| {
+        for (row, ((value, cell), person)) in values.iter().zip(&cells).zip(&persons).enumerate() {
+            let (Some(value), Some(cell), None) = (value, cell, person) else { continue };
+            let place = asked.entry(*cell).or_insert_with(|| {
                 write(*value, &mut key).then(|| {
-                    unknown.push((cell, key.clone()));
+                    unknown.push((*cell, key.clone()));
                     unknown.len() - 1
                 })
             });

@@ -41,7 +41,7 @@ pub(crate) fn fraction(value: f64) -> Option<i128> {
     }
 }
 
-/// Whether a floating-point term has an exact form: see [`fraction`], which this costs a tenth of.
+/// Whether a floating-point term has an exact form, without making it: see [`fraction`].
 pub(crate) fn has_fraction(value: f64) -> bool {
     // 2⁶². NaN fails every comparison.
     value.abs() < 4_611_686_018_427_387_904.0
