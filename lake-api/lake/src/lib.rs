@@ -33,6 +33,7 @@ mod mounted_credentials;
 mod parquet_file;
 mod part_upload;
 mod put_if_absent;
+mod row_group;
 mod scan;
 mod scanned_store;
 mod schema;

@@ -1,13 +1,15 @@
 //! Batches into Parquet files of bounded size, with bounded memory.
 //!
-//! A row group is closed at 128 Ki rows or 64 MiB, a file at 128 MiB. Statistics stay in the
+//! Row groups are encoded several at a time and stored in their order; a file is closed at 128 MiB.
+//! Statistics stay in the
 //! files and only where they prune something: not for the hidden person index and not for text
 //! (pseudonyms and codes come in no order). The Delta log itself gets row counts and no values.
 //!
 //! A dictionary pays for codes and not for a column whose values seldom recur. So one is given up
-//! early, and the hidden person index never gets one. Texts without a dictionary have their lengths
+//! early, is not begun again in the row groups that follow, and the hidden person index never gets one. Texts without a dictionary have their lengths
 //! apart: nothing but letters of pseudonyms, one behind the other, is compressed in less time.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -15,19 +17,22 @@ use arrow::datatypes::{DataType, SchemaRef};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use oscar_permit::PERSON_INDEX_COLUMN;
-use parquet::arrow::AsyncArrowWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use tokio::task::JoinHandle;
 
 use crate::TableError;
 use crate::part_upload::PartUpload;
+use crate::row_group::{EncodedRowGroup, RowGroup};
 use crate::table_location::TableLocation;
 
-const ROW_GROUP_ROWS: usize = 128 * 1024;
-const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 const FILE_BYTES: usize = 128 * 1024 * 1024;
+/// Row groups that are encoded at once, if there are as many cores; each is in memory.
+const MOST_ENCODERS: usize = 4;
 /// Largest dictionary of a column in a row group: 16 Ki numbers of 64 bits.
 const DICTIONARY_BYTES: usize = 128 * 1024;
 
@@ -48,6 +53,13 @@ pub(crate) struct FileSeries {
     store: Arc<dyn ObjectStore>,
     schema: SchemaRef,
     properties: WriterProperties,
+    writers: Arc<ArrowRowGroupWriterFactory>,
+    /// The first row group has told which columns need no dictionary.
+    learned: bool,
+    filling: RowGroup,
+    /// Row groups under way to the open file, the oldest first.
+    encoding: VecDeque<JoinHandle<parquet::errors::Result<EncodedRowGroup>>>,
+    encoders: usize,
     open: Option<OpenFile>,
     /// The file before, which the store still has to acknowledge.
     closing: Option<JoinHandle<Result<StagedFile, TableError>>>,
@@ -58,32 +70,29 @@ pub(crate) struct FileSeries {
 
 struct OpenFile {
     name: String,
-    writer: AsyncArrowWriter<PartUpload>,
+    /// Makes the bytes of the file, which are taken from it and sent.
+    writer: SerializedFileWriter<Vec<u8>>,
+    upload: PartUpload,
     rows: u64,
 }
 
 impl FileSeries {
     pub(crate) fn new(location: TableLocation, schema: SchemaRef) -> Result<Self, TableError> {
-        let mut properties = WriterProperties::builder()
-            .set_created_by(concat!("oscar-lake ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-            .set_column_dictionary_enabled(column_of(PERSON_INDEX_COLUMN), false)
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_column_statistics_enabled(column_of(PERSON_INDEX_COLUMN), EnabledStatistics::None);
-        for field in schema.fields().iter().filter(|field| field.data_type() == &DataType::Utf8) {
-            properties = properties
-                .set_column_statistics_enabled(column_of(field.name()), EnabledStatistics::None)
-                .set_column_encoding(column_of(field.name()), Encoding::DELTA_LENGTH_BYTE_ARRAY);
-        }
+        let properties = properties(&schema)?;
+        let (_, writers) = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties.clone()))?
+            .into_serialized_writer()?;
         let store = location.storage().store();
+        let encoders = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_ENCODERS);
         Ok(Self {
             location,
             store,
             schema,
-            properties: properties.build(),
+            properties,
+            writers: Arc::new(writers),
+            learned: false,
+            filling: RowGroup::default(),
+            encoding: VecDeque::new(),
+            encoders,
             open: None,
             closing: None,
             done: Vec::new(),
@@ -92,35 +101,67 @@ impl FileSeries {
     }
 
     /// Adds a batch; its columns are those of the table.
-    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
-        if batch.num_rows() == 0 {
-            return Ok(());
+    pub(crate) async fn write(&mut self, batch: RecordBatch) -> Result<(), TableError> {
+        let mut rest = Some(batch);
+        while let Some(batch) = rest {
+            rest = self.filling.push(&batch);
+            if self.filling.is_full() {
+                self.encode().await?;
+            }
         }
-        let mut file = match self.open.take() {
+        Ok(())
+    }
+
+    /// Has the row group encoded that has been filled.
+    async fn encode(&mut self) -> Result<(), TableError> {
+        if self.encoding.len() >= self.encoders {
+            self.store_oldest().await?;
+        }
+        let (group, writers) = (std::mem::take(&mut self.filling), Arc::clone(&self.writers));
+        self.encoding.push_back(tokio::task::spawn_blocking(move || group.encode(&writers)));
+        Ok(())
+    }
+
+    /// Waits for the oldest row group under way and adds it to the open file.
+    async fn store_oldest(&mut self) -> Result<(), TableError> {
+        let Some(encoded) = self.encoding.pop_front() else { return Ok(()) };
+        let group = encoded.await.map_err(|_| TableError::Interrupted)??;
+        if !std::mem::replace(&mut self.learned, true) {
+            let mut properties = self.properties.clone().into_builder();
+            for column in group.columns_without_dictionary() {
+                properties = properties.set_column_dictionary_enabled(column.clone(), false);
+            }
+            self.properties = properties.build();
+            self.writers = Arc::new(serialized_writer(&self.schema, &self.properties)?.1);
+        }
+        let file = match &mut self.open {
             Some(file) => file,
-            None => self.start()?,
+            None => self.open.insert(start(&self.location, &self.store, &self.schema, &self.properties, self.begun)?),
         };
-        let written = file.writer.write(batch).await;
-        file.rows += batch.num_rows() as u64;
-        let full = file.writer.bytes_written() >= FILE_BYTES;
-        self.open = Some(file);
-        written?;
-        if full { self.close().await } else { Ok(()) }
+        file.append(group).await?;
+        if file.writer.bytes_written() < FILE_BYTES { Ok(()) } else { self.close().await }
     }
 
     /// Completes the last file.
     pub(crate) async fn finish(mut self) -> Result<Vec<StagedFile>, TableError> {
-        let closed = match self.close().await {
-            Ok(()) => self.closed().await,
-            Err(error) => Err(error),
-        };
-        match closed {
+        match self.complete().await {
             Ok(()) => Ok(self.done),
             Err(error) => {
                 self.abandon().await;
                 Err(error)
             }
         }
+    }
+
+    async fn complete(&mut self) -> Result<(), TableError> {
+        if !self.filling.is_empty() {
+            self.encode().await?;
+        }
+        while !self.encoding.is_empty() {
+            self.store_oldest().await?;
+        }
+        self.close().await?;
+        self.closed().await
     }
 
     /// Gives up: the open upload is cancelled. Files that are complete stay behind, unreferenced.
@@ -132,22 +173,11 @@ impl FileSeries {
         }
     }
 
-    fn start(&mut self) -> Result<OpenFile, TableError> {
-        let name = format!("part-{:05}-{}.zstd.parquet", self.begun, uuid::Uuid::new_v4());
-        self.begun += 1;
-        let path = self.location.folder().join(name.as_str());
-        let upload = PartUpload::new(Arc::clone(&self.store), path);
-        let writer = AsyncArrowWriter::try_new(upload, Arc::clone(&self.schema), Some(self.properties.clone()))?;
-        Ok(OpenFile { name, writer, rows: 0 })
-    }
-
-    /// Encodes what is left of the open file and lets the store take its time over it: the next
-    /// file is written meanwhile.
+    /// Lets the store take its time over the open file: the next one is written meanwhile.
     async fn close(&mut self) -> Result<(), TableError> {
-        let Some(file) = self.open.as_mut() else { return Ok(()) };
-        file.writer.flush().await?;
         self.closed().await?;
         if let Some(file) = self.open.take() {
+            self.begun += 1;
             let path = self.location.folder().join(file.name.as_str());
             self.closing = Some(tokio::spawn(file.complete(Arc::clone(&self.store), path)));
         }
@@ -163,22 +193,84 @@ impl FileSeries {
     }
 }
 
+/// The next file of a series, after so many.
+fn start(
+    location: &TableLocation,
+    store: &Arc<dyn ObjectStore>,
+    schema: &SchemaRef,
+    properties: &WriterProperties,
+    number: usize,
+) -> Result<OpenFile, TableError> {
+    let name = format!("part-{number:05}-{}.zstd.parquet", uuid::Uuid::new_v4());
+    let upload = PartUpload::new(Arc::clone(store), location.folder().join(name.as_str()));
+    let (writer, _) = serialized_writer(schema, properties)?;
+    Ok(OpenFile { name, writer, upload, rows: 0 })
+}
+
 impl OpenFile {
+    async fn append(&mut self, group: EncodedRowGroup) -> Result<(), TableError> {
+        let mut row_group = self.writer.next_row_group()?;
+        for column in group.columns {
+            column.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+        self.rows += group.rows;
+        self.send().await
+    }
+
+    /// Sends what has been written.
+    async fn send(&mut self) -> Result<(), TableError> {
+        let bytes = std::mem::take(self.writer.inner_mut());
+        Ok(self.upload.write(bytes.into()).await?)
+    }
+
     async fn complete(mut self, store: Arc<dyn ObjectStore>, path: Path) -> Result<StagedFile, TableError> {
-        if let Err(error) = self.writer.finish().await {
+        if let Err(error) = self.end().await {
             self.abandon().await;
-            return Err(error.into());
+            return Err(error);
         }
         // The size of what the store holds, not of what was sent.
         let size = store.head(&path).await?.size;
         Ok(StagedFile { name: self.name, size, rows: self.rows })
     }
 
+    async fn end(&mut self) -> Result<(), TableError> {
+        self.writer.finish()?;
+        self.send().await?;
+        Ok(self.upload.complete().await?)
+    }
+
     async fn abandon(self) {
-        if let Err(error) = self.writer.into_inner().abandon().await {
+        if let Err(error) = self.upload.abandon().await {
             tracing::warn!(%error, "an upload could not be cancelled; its parts stay invisible");
         }
     }
+}
+
+/// What makes a file of row groups, and what makes the row groups.
+fn serialized_writer(
+    schema: &SchemaRef,
+    properties: &WriterProperties,
+) -> Result<(SerializedFileWriter<Vec<u8>>, ArrowRowGroupWriterFactory), TableError> {
+    let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties.clone()))?;
+    Ok(writer.into_serialized_writer()?)
+}
+
+/// How the columns of a table are written.
+fn properties(schema: &SchemaRef) -> Result<WriterProperties, TableError> {
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("oscar-lake ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .set_column_dictionary_enabled(column_of(PERSON_INDEX_COLUMN), false)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(column_of(PERSON_INDEX_COLUMN), EnabledStatistics::None);
+    for field in schema.fields().iter().filter(|field| field.data_type() == &DataType::Utf8) {
+        properties = properties
+            .set_column_statistics_enabled(column_of(field.name()), EnabledStatistics::None)
+            .set_column_encoding(column_of(field.name()), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+    }
+    Ok(properties.build())
 }
 
 /// A column by its own name: a name is never taken for a path.

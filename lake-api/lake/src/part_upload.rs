@@ -6,13 +6,9 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use futures::FutureExt;
-use futures::future::BoxFuture;
+use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
-use parquet::arrow::async_writer::AsyncFileWriter;
-use parquet::errors::ParquetError;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::task::JoinHandle;
 
 const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -21,14 +17,16 @@ const PART_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) struct PartUpload {
     store: Arc<dyn ObjectStore>,
     path: Path,
-    filling: BytesMut,
+    /// What is not yet a part, as it came.
+    filling: Vec<Bytes>,
+    filled: usize,
     upload: Option<Box<dyn MultipartUpload>>,
     under_way: Option<JoinHandle<object_store::Result<()>>>,
 }
 
 impl PartUpload {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
-        Self { store, path, filling: BytesMut::new(), upload: None, under_way: None }
+        Self { store, path, filling: Vec::new(), filled: 0, upload: None, under_way: None }
     }
 
     /// Tells the store to forget what it has received.
@@ -48,31 +46,41 @@ impl PartUpload {
         }
     }
 
-    async fn send(&mut self, part: Bytes) -> object_store::Result<()> {
+    async fn send(&mut self, part: PutPayload) -> object_store::Result<()> {
         self.arrived().await?;
         let upload = match self.upload.as_mut() {
             Some(upload) => upload,
             None => self.upload.insert(self.store.put_multipart(&self.path).await?),
         };
-        self.under_way = Some(tokio::spawn(upload.put_part(part.into())));
+        self.under_way = Some(tokio::spawn(upload.put_part(part)));
         Ok(())
     }
 
-    async fn fill(&mut self, bytes: Bytes) -> object_store::Result<()> {
-        self.filling.extend_from_slice(&bytes);
-        while self.filling.len() >= PART_BYTES {
-            let part = self.filling.split_to(PART_BYTES).freeze();
+    /// Takes the next bytes.
+    pub(crate) async fn write(&mut self, mut bytes: Bytes) -> object_store::Result<()> {
+        while self.filled + bytes.len() >= PART_BYTES {
+            let rest = bytes.split_off(PART_BYTES - self.filled);
+            self.filling.push(std::mem::replace(&mut bytes, rest));
+            let part = self.take();
             self.send(part).await?;
         }
+        self.filled += bytes.len();
+        self.filling.push(bytes);
         Ok(())
     }
 
-    async fn put_rest(&mut self) -> object_store::Result<()> {
-        let rest = self.filling.split().freeze();
+    fn take(&mut self) -> PutPayload {
+        self.filled = 0;
+        self.filling.drain(..).collect()
+    }
+
+    /// Sends what is left; from now on the object can be seen.
+    pub(crate) async fn complete(&mut self) -> object_store::Result<()> {
+        let rest = self.take();
         if self.upload.is_none() {
-            return self.store.put(&self.path, rest.into()).await.map(|_| ());
+            return self.store.put(&self.path, rest).await.map(|_| ());
         }
-        if !rest.is_empty() {
+        if rest.content_length() > 0 {
             self.send(rest).await?;
         }
         self.arrived().await?;
@@ -80,19 +88,5 @@ impl PartUpload {
             Some(upload) => upload.complete().await.map(|_| ()),
             None => Ok(()),
         }
-    }
-}
-
-fn as_parquet(error: object_store::Error) -> ParquetError {
-    ParquetError::External(Box::new(error))
-}
-
-impl AsyncFileWriter for PartUpload {
-    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        self.fill(bytes).map(|outcome| outcome.map_err(as_parquet)).boxed()
-    }
-
-    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        self.put_rest().map(|outcome| outcome.map_err(as_parquet)).boxed()
     }
 }

@@ -1,6 +1,6 @@
 //! Writing a table: stage files first, make them a version afterwards.
 //!
-//! The encoder runs beside the caller, two batches behind at most, so that reading and checking
+//! Files are written beside the caller, a few row groups behind at most, so that reading and checking
 //! the next rows overlaps with compressing the last ones and memory stays bounded.
 
 use arrow::array::RecordBatch;
@@ -60,9 +60,7 @@ impl TableWriter {
     ) -> Result<Self, TableError> {
         let series = FileSeries::new(location.clone(), std::sync::Arc::clone(&schema))?;
         let (sender, receiver) = mpsc::channel(AHEAD);
-        let runtime = tokio::runtime::Handle::current();
-        // Compression is hours of CPU on a large delivery: not on the threads that serve I/O.
-        let encoder = tokio::task::spawn_blocking(move || runtime.block_on(encode(series, receiver)));
+        let encoder = tokio::spawn(encode(series, receiver));
         Ok(Self { location, schema, mode, base_version, sender, encoder: Some(encoder) })
     }
 
@@ -119,7 +117,7 @@ async fn encode(mut series: FileSeries, mut receiver: mpsc::Receiver<Message>) -
     loop {
         match receiver.recv().await {
             Some(Message::Batch(batch)) => {
-                if let Err(error) = series.write(&batch).await {
+                if let Err(error) = series.write(batch).await {
                     series.abandon().await;
                     return Err(error);
                 }

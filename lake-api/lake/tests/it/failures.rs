@@ -61,7 +61,7 @@ async fn a_large_file_is_sent_in_parts_and_a_part_that_fails_fails_the_delivery(
     let start = || lake.table_writer(&table, Arc::clone(&columns), WriteMode::Replace, None);
     store.set_room(12_000_000);
     let failed = write_all(start().await.unwrap(), (0..100).map(|_| noise(6_000))).await;
-    assert!(matches!(failed, Err(TableError::File(_))), "{failed:?}");
+    assert!(matches!(failed, Err(TableError::Store(_))), "{failed:?}");
     assert_eq!(lake.latest_version(&table).await.unwrap(), None);
     store.set_room(i64::MAX);
     let version = write_all(start().await.unwrap(), (0..100).map(|_| noise(6_000))).await.unwrap();
