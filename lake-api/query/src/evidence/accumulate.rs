@@ -11,6 +11,8 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use super::carry::AggregateInput;
 use super::cell_buffer::{Adding, CellBuffer, RowShape, TooManyRows};
 use super::exact_sum::has_fraction;
+use super::person_order::PersonOrder;
+use super::row_log::{FillWords, NoSuchCell, RowLog};
 use crate::gate::{Boundary, Number, Statistic};
 
 /// What all partitions of one job share.
@@ -96,6 +98,8 @@ fn interner(schema: SchemaRef) -> Result<Box<dyn GroupValues>> {
 pub(crate) struct PartialTable {
     pub(crate) interner: Option<Box<dyn GroupValues>>,
     pub(crate) cells: Vec<CellBuffer>,
+    /// Rows on their way to the cells.
+    log: RowLog,
     /// Per distinct aggregate: (cell, value id) pairs.
     pub(crate) distinct: Vec<Vec<(u32, u32)>>,
 }
@@ -144,7 +148,8 @@ impl Accumulator {
                 let interner = layout.interner(set)?;
                 // A set without keys has one cell whether rows arrive or not.
                 let cells = if interner.is_none() { vec![CellBuffer::default()] } else { Vec::new() };
-                Ok(PartialTable { interner, cells, distinct: vec![Vec::new(); layout.distinct.len()] })
+                let log = RowLog::new(layout.shape.stride());
+                Ok(PartialTable { interner, cells, log, distinct: vec![Vec::new(); layout.distinct.len()] })
             })
             .collect::<Result<_>>()?;
         let values = layout.distinct.iter().map(|(_, place)| layout.value_interner(*place)).collect::<Result<_>>()?;
@@ -184,7 +189,10 @@ impl Accumulator {
                     table.cells.resize_with(interner.len(), CellBuffer::default);
                 }
             }
-            push_rows(&mut table.cells, &self.groups, persons, &carries, &values, layout.shape.adding.len());
+            table.push_rows(&self.groups, persons, &carries, &values, layout.shape.adding.len());
+            if table.log.is_full(table.cells.len()) {
+                table.deal()?;
+            }
         }
         self.push_distinct(batch, &carries)?;
         // Every grouping set keeps its person, values and values counted distinctly of a row.
@@ -232,13 +240,21 @@ impl Accumulator {
         Ok(())
     }
 
+    /// Call it after the last batch.
+    pub(crate) fn finish(mut self) -> Result<Self, AccumulateError> {
+        self.tables.iter_mut().try_for_each(PartialTable::deal)?;
+        Ok(self)
+    }
+
     /// Merges what pays and says how many bytes are held.
     fn settle(&mut self) -> Result<usize, AccumulateError> {
-        let mut bytes = 0;
+        let (mut bytes, mut order) = (0, PersonOrder::default());
         for table in &mut self.tables {
+            table.deal()?;
+            bytes += table.log.bytes();
             for cell in &mut table.cells {
                 if cell.wants_merge() {
-                    cell.merge(&self.layout.shape)?;
+                    cell.merge(&self.layout.shape, &mut order)?;
                 }
                 bytes += cell.bytes();
             }
@@ -265,6 +281,15 @@ impl<'a> ValueColumn<'a> {
             Number::Float => Self::Floats(array.as_primitive::<Float64Type>().values()),
         }
     }
+}
+
+impl FillWords for ValueColumn<'_> {
+    fn fill<'w>(&self, words: impl Iterator<Item = &'w mut u64>) {
+        match self {
+            Self::Integers(values) => words.zip(*values).for_each(|(word, value)| *word = value.cast_unsigned()),
+            Self::Floats(values) => words.zip(*values).for_each(|(word, value)| *word = value.to_bits()),
+        }
+    }
 
     fn bits(&self, row: usize) -> u64 {
         match self {
@@ -274,43 +299,34 @@ impl<'a> ValueColumn<'a> {
     }
 }
 
-fn push_rows(
-    cells: &mut [CellBuffer],
-    groups: &[usize],
-    persons: &Int32Array,
-    carries: &[u32],
-    values: &[ValueColumn<'_>],
-    aggregates: usize,
-) {
-    // The lake stores the unsigned index bit for bit in a signed column.
-    let rows = groups.iter().zip(persons.values()).map(|(group, person)| (*group, person.cast_unsigned())).zip(carries);
-    match values {
-        // Nearly every query has rows without a number or with one.
-        [] if persons.null_count() == 0 => {
-            for ((group, person), carries) in rows {
-                let Some(cell) = cells.get_mut(group) else { continue };
-                cell.push(person, *carries, &[]);
+impl PartialTable {
+    fn push_rows(
+        &mut self,
+        groups: &[usize],
+        persons: &Int32Array,
+        carries: &[u32],
+        values: &[ValueColumn<'_>],
+        aggregates: usize,
+    ) {
+        // The lake stores the unsigned index bit for bit in a signed column.
+        let heads = persons.values().iter().zip(carries);
+        let heads = heads.map(|(person, carries)| u64::from(person.cast_unsigned()) << 32 | u64::from(*carries));
+        if persons.null_count() == 0 {
+            self.log.extend(groups, heads, values);
+            return;
+        }
+        for (row, ((group, carries), head)) in groups.iter().zip(carries).zip(heads).enumerate() {
+            if persons.is_valid(row) {
+                self.log.push(*group, head, values.iter().map(|column| column.bits(row)));
+            } else if let Some(cell) = self.cells.get_mut(*group) {
+                cell.push_nobody(*carries, aggregates);
             }
         }
-        [values] if persons.null_count() == 0 => {
-            for (row, ((group, person), carries)) in rows.enumerate() {
-                let Some(cell) = cells.get_mut(group) else { continue };
-                cell.push(person, *carries, &[values.bits(row)]);
-            }
-        }
-        values => {
-            let mut bits = Vec::with_capacity(values.len());
-            for (row, ((group, person), carries)) in rows.enumerate() {
-                let Some(cell) = cells.get_mut(group) else { continue };
-                if persons.is_null(row) {
-                    cell.push_nobody(*carries, aggregates);
-                } else {
-                    bits.clear();
-                    bits.extend(values.iter().map(|column| column.bits(row)));
-                    cell.push(person, *carries, &bits);
-                }
-            }
-        }
+    }
+
+    fn deal(&mut self) -> Result<(), AccumulateError> {
+        let lost = |NoSuchCell| AccumulateError::Engine(DataFusionError::Internal("a row has no cell".to_owned()));
+        self.log.deal(&mut self.cells).map_err(lost)
     }
 }
 

@@ -10,6 +10,7 @@ use oscar_vetting::{AggregateEvidence, AggregateKind, AggregateSpec, CellEvidenc
 use super::accumulate::{AccumulateError, Accumulator, Layout, PartialTable};
 use super::cell_buffer::{CellBuffer, FinishedCell};
 use super::key_values::{contract_value, key_values};
+use super::person_order::PersonOrder;
 use crate::catalog::{PermittedCatalog, PinnedVersions};
 use crate::gate::{CheckedQuery, Statistic};
 
@@ -90,7 +91,7 @@ fn join_partials(
     let mut cells: Vec<CellBuffer> = Vec::new();
     let mut pairs: Vec<Vec<(usize, usize)>> = vec![Vec::new(); layout.distinct.len()];
     for (partition, partial) in partials.into_iter().enumerate() {
-        let PartialTable { interner, cells: local_cells, distinct } = partial;
+        let PartialTable { interner, cells: local_cells, distinct, .. } = partial;
         let mut places = Vec::new();
         if let (Some(shared), Some(mut interner)) = (&mut shared, interner) {
             if !interner.is_empty() {
@@ -172,7 +173,8 @@ fn finish_cells(
         shares.push(std::mem::replace(&mut rest, tail));
     }
     let finish = |share: Vec<CellBuffer>| -> Result<Vec<FinishedCell>, AccumulateError> {
-        share.into_iter().map(|cell| cell.finish(&layout.shape).map_err(AccumulateError::from)).collect()
+        let mut order = PersonOrder::default();
+        share.into_iter().map(|cell| cell.finish(&layout.shape, &mut order).map_err(AccumulateError::from)).collect()
     };
     let finished = std::thread::scope(|scope| {
         let handles: Vec<_> = shares.into_iter().map(|share| scope.spawn(|| finish(share))).collect();

@@ -1,17 +1,20 @@
 //! One cell's rows, by person.
 //!
-//! Rows arrive as (person, which aggregates they carry, values). They are appended to
-//! compact columns and merged by person late: once a cell's columns have grown large and
+//! Rows arrive as (person, which aggregates they carry, values), many at a time. They are kept as
+//! they came and merged by person late: once a cell's columns have grown large and
 //! at the end. Merging sorts by person and adds up what each person contributes, so a
 //! cell never holds more than its persons plus one buffer.
 
 use roaring::RoaringBitmap;
 
 use super::exact_sum::{Scale, fraction, value};
-use super::person_order::by_person;
+use super::person_order::PersonOrder;
 
 /// Rows a cell may hold unmerged before it looks whether merging pays.
 const MERGE_ROWS: usize = 1 << 18;
+
+/// Words from which on parts of a cell's rows no longer grow.
+const LARGEST_PART: usize = 1 << 12;
 
 /// How an aggregate adds up what a row carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +40,13 @@ pub(crate) struct RowShape {
 
 impl RowShape {
     /// Words per row: the person with the mask, then the numbers.
-    const fn stride(&self) -> usize {
+    pub(crate) const fn stride(&self) -> usize {
         1 + self.value_columns
+    }
+
+    /// Whether one of the aggregates is among those that some rows do not carry.
+    fn is_lacking(&self, lacking: u32) -> bool {
+        (0..self.adding.len()).any(|aggregate| lacking >> aggregate & 1 == 1)
     }
 }
 
@@ -46,21 +54,16 @@ impl RowShape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyRows;
 
-/// A cell while rows arrive. Thousands of them take rows in turn, so what every row touches is kept
-/// together and small.
+/// A cell while rows arrive.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CellBuffer {
     /// Row after row: person << 32 | bit mask of the aggregates the row carries, then the
     /// bits of its numbers. One column for all, so that a row touches one place in memory.
-    rows: Vec<u64>,
+    ///
+    /// In parts, each larger than the one before: what has arrived once is not moved again.
+    parts: Vec<Vec<u64>>,
     /// Bit mask of the aggregates that some of these rows do not carry.
     lacking: u32,
-    rest: Box<Rest>,
-}
-
-/// What few rows touch.
-#[derive(Debug, Clone, Default)]
-struct Rest {
     merged: Merged,
     /// Rows whose person is absent.
     nobody: u64,
@@ -112,68 +115,87 @@ pub(crate) struct FinishedAggregate {
 }
 
 impl CellBuffer {
-    /// Appends a row of a person with the bits of its numbers.
-    pub(crate) fn push(&mut self, person: u32, carries: u32, values: &[u64]) {
-        self.lacking |= !carries;
-        self.rows.reserve(1 + values.len());
-        self.rows.push(u64::from(person) << 32 | u64::from(carries));
-        self.rows.extend_from_slice(values);
+    /// Appends rows of `stride` words each.
+    pub(crate) fn extend(&mut self, rows: &[u64], stride: usize) {
+        let stride = stride.max(1);
+        let heads = rows.iter().step_by(stride);
+        let lacking = heads.fold(0, |lacking, head| lacking | !head) & 0xFFFF_FFFF;
+        self.lacking |= u32::try_from(lacking).unwrap_or(u32::MAX);
+        let (mut room, mut next) = (0, 0);
+        if let Some(last) = self.parts.last() {
+            room = (last.capacity() - last.len()) / stride * stride;
+            next = (2 * last.capacity()).min(LARGEST_PART);
+        }
+        let (fitting, rest) = rows.split_at(room.min(rows.len()));
+        if let Some(last) = self.parts.last_mut() {
+            last.extend_from_slice(fitting);
+        }
+        if !rest.is_empty() {
+            let mut part = Vec::with_capacity(next.max(rest.len()));
+            part.extend_from_slice(rest);
+            self.parts.push(part);
+        }
     }
 
     /// Appends a row of nobody.
     pub(crate) fn push_nobody(&mut self, carries: u32, aggregates: usize) {
-        self.rest.nobody += 1;
-        self.rest.nobody_carrying.resize(aggregates, 0);
-        for (aggregate, count) in self.rest.nobody_carrying.iter_mut().enumerate() {
+        self.nobody += 1;
+        self.nobody_carrying.resize(aggregates, 0);
+        for (aggregate, count) in self.nobody_carrying.iter_mut().enumerate() {
             *count += u64::from(carries >> aggregate & 1);
         }
     }
 
     /// Whether merging now would probably free memory.
     pub(crate) fn wants_merge(&self) -> bool {
-        self.rows.len() >= MERGE_ROWS.max(2 * self.rest.merged.persons.len())
+        self.words() >= MERGE_ROWS.max(2 * self.merged.persons.len())
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        let merged = &self.rest.merged;
-        self.rows.capacity() * 8 + merged.persons.len() * (8 + 16 * merged.totals.len())
+        let merged = &self.merged;
+        self.parts.iter().map(|part| part.capacity() * 8).sum::<usize>()
+            + merged.persons.len() * (8 + 16 * merged.totals.len())
     }
 
     /// Takes in another buffer of the same cell.
-    pub(crate) fn absorb(&mut self, mut other: Self, shape: &RowShape) {
-        if self.rows.is_empty() {
-            self.rows = other.rows;
-        } else {
-            self.rows.append(&mut other.rows);
-        }
+    pub(crate) fn absorb(&mut self, other: Self, shape: &RowShape) {
+        self.parts.extend(other.parts);
         self.lacking |= other.lacking;
-        let (mine, theirs) = (self.rest.as_mut(), *other.rest);
-        mine.nobody += theirs.nobody;
-        mine.nobody_carrying.resize(mine.nobody_carrying.len().max(theirs.nobody_carrying.len()), 0);
-        for (mine, theirs) in mine.nobody_carrying.iter_mut().zip(theirs.nobody_carrying) {
+        self.nobody += other.nobody;
+        self.nobody_carrying.resize(self.nobody_carrying.len().max(other.nobody_carrying.len()), 0);
+        for (mine, theirs) in self.nobody_carrying.iter_mut().zip(other.nobody_carrying) {
             *mine += theirs;
         }
-        if !theirs.merged.persons.is_empty() {
-            mine.merged = std::mem::take(&mut mine.merged).join(theirs.merged, shape);
+        if !other.merged.persons.is_empty() {
+            self.merged = std::mem::take(&mut self.merged).join(other.merged, shape);
         }
     }
 
+    fn words(&self) -> usize {
+        self.parts.iter().map(Vec::len).sum()
+    }
+
     /// Merges what has arrived since the last merge.
-    pub(crate) fn merge(&mut self, shape: &RowShape) -> Result<(), TooManyRows> {
-        if self.rows.is_empty() {
+    pub(crate) fn merge(&mut self, shape: &RowShape, order: &mut PersonOrder) -> Result<(), TooManyRows> {
+        let mut parts = std::mem::take(&mut self.parts);
+        if parts.is_empty() {
             return Ok(());
         }
-        let rows = std::mem::take(&mut self.rows);
-        let fresh = Merged::of(&rows, std::mem::take(&mut self.lacking), shape)?;
-        self.rest.merged = std::mem::take(&mut self.rest.merged).join(fresh, shape);
+        let lacking = std::mem::take(&mut self.lacking);
+        // Rows are looked at again only for what they carry.
+        if parts.len() > 1 && (shape.value_columns > 0 || shape.is_lacking(lacking)) {
+            parts = vec![parts.concat()];
+        }
+        let fresh = Merged::of(&parts, lacking, shape, order)?;
+        self.merged = std::mem::take(&mut self.merged).join(fresh, shape);
         Ok(())
     }
 
     /// Everything the rules need to know about the cell.
-    pub(crate) fn finish(mut self, shape: &RowShape) -> Result<FinishedCell, TooManyRows> {
-        self.merge(shape)?;
-        let Rest { merged, nobody, nobody_carrying } = *self.rest;
+    pub(crate) fn finish(mut self, shape: &RowShape, order: &mut PersonOrder) -> Result<FinishedCell, TooManyRows> {
+        self.merge(shape, order)?;
+        let Self { merged, nobody, nobody_carrying, .. } = self;
         let persons = sorted_set(merged.persons.iter().copied());
         let mut aggregates = Vec::with_capacity(shape.adding.len());
         for (aggregate, how) in shape.adding.iter().enumerate() {
@@ -254,12 +276,14 @@ impl<'a> Runs<'a> {
 }
 
 impl Merged {
-    /// Merges raw rows; every one carries the aggregates that are not `lacking`.
-    fn of(rows: &[u64], lacking: u32, shape: &RowShape) -> Result<Self, TooManyRows> {
+    /// Merges raw rows; every one carries the aggregates that are not `lacking`. Where one is, and where
+    /// rows have numbers, they are in one part.
+    fn of(parts: &[Vec<u64>], lacking: u32, shape: &RowShape, order: &mut PersonOrder) -> Result<Self, TooManyRows> {
         let stride = shape.stride();
-        let order = by_person(rows, stride).ok_or(TooManyRows)?;
-        let mut merged = Self { rows: order.len() as u64, ..Self::default() };
-        let mut ends: Vec<usize> = Vec::new();
+        let rows = parts.first().map(Vec::as_slice).unwrap_or_default();
+        let order = order.by_person(parts, stride).ok_or(TooManyRows)?;
+        let mut merged = Self { rows: order.len() as u64, persons: Vec::with_capacity(order.len()), ..Self::default() };
+        let mut ends: Vec<usize> = Vec::with_capacity(order.len());
         for (place, entry) in order.iter().enumerate() {
             let person = (entry >> 32) as u32;
             if merged.persons.last() == Some(&person) {
@@ -273,7 +297,7 @@ impl Merged {
         }
         merged.support = vec![0; merged.persons.len()];
         for (aggregate, how) in shape.adding.iter().enumerate() {
-            let runs = Runs { aggregate, rows, stride, order: &order, ends: &ends };
+            let runs = Runs { aggregate, rows, stride, order, ends: &ends };
             match how {
                 Adding::Rows | Adding::Persons if lacking >> aggregate & 1 == 0 => merged.add_rows(&runs),
                 Adding::Rows | Adding::Persons => merged.add_carrying_rows(&runs),
@@ -427,7 +451,8 @@ mod tests {
     fn buffer(rows: &[(u32, u32, i64, f64)]) -> CellBuffer {
         let mut buffer = CellBuffer::default();
         for &(person, carries, integer, float) in rows {
-            buffer.push(person, carries, &[integer.cast_unsigned(), float.to_bits()]);
+            let head = u64::from(person) << 32 | u64::from(carries);
+            buffer.extend(&[head, integer.cast_unsigned(), float.to_bits()], 3);
         }
         buffer
     }
@@ -435,7 +460,9 @@ mod tests {
     #[expect(clippy::float_cmp, reason = "small whole numbers are exact")]
     #[test]
     fn a_person_with_many_rows_counts_once_and_contributes_one_total() {
-        let cell = buffer(&[(7, 0b111, 2, 0.5), (7, 0b111, 3, 0.5), (9, 0b111, -4, 1.0)]).finish(&shape()).unwrap();
+        let cell = buffer(&[(7, 0b111, 2, 0.5), (7, 0b111, 3, 0.5), (9, 0b111, -4, 1.0)])
+            .finish(&shape(), &mut PersonOrder::default())
+            .unwrap();
         assert_eq!(cell.persons.iter().collect::<Vec<_>>(), [7, 9]);
         assert_eq!(cell.rows, 3);
         let sum = &cell.aggregates[1];
@@ -447,7 +474,9 @@ mod tests {
 
     #[test]
     fn whoever_has_only_zeros_or_nulls_does_not_support_a_sum() {
-        let cell = buffer(&[(1, 0b111, 0, 1.0), (2, 0b001, 5, 1.0), (3, 0b111, 4, 1.0)]).finish(&shape()).unwrap();
+        let cell = buffer(&[(1, 0b111, 0, 1.0), (2, 0b001, 5, 1.0), (3, 0b111, 4, 1.0)])
+            .finish(&shape(), &mut PersonOrder::default())
+            .unwrap();
         assert_eq!(cell.persons.len(), 3);
         assert_eq!(cell.aggregates[1].support.as_ref().unwrap().iter().collect::<Vec<_>>(), [3]);
         assert_eq!(cell.aggregates[1].carrying, 2);
@@ -459,21 +488,21 @@ mod tests {
         let rows: Vec<(u32, u32, i64, f64)> = (0u32..500)
             .map(|n| (n * 7919 % 97, 0b111 & (n % 5 + 3), i64::from(n % 11) - 5, f64::from(n) / 7.0))
             .collect();
-        let whole = buffer(&rows).finish(&shape()).unwrap();
+        let whole = buffer(&rows).finish(&shape(), &mut PersonOrder::default()).unwrap();
         let mut first = buffer(&rows[..100]);
-        first.merge(&shape()).unwrap();
+        first.merge(&shape(), &mut PersonOrder::default()).unwrap();
         let mut second = buffer(&rows[100..300]);
-        second.merge(&shape()).unwrap();
+        second.merge(&shape(), &mut PersonOrder::default()).unwrap();
         first.absorb(second, &shape());
         first.absorb(buffer(&rows[300..]), &shape());
-        assert_eq!(format!("{whole:?}"), format!("{:?}", first.finish(&shape()).unwrap()));
+        assert_eq!(format!("{whole:?}"), format!("{:?}", first.finish(&shape(), &mut PersonOrder::default()).unwrap()));
     }
 
     #[test]
     fn rows_of_nobody_are_counted_apart() {
         let mut cell = buffer(&[(1, 0b111, 1, 1.0)]);
         cell.push_nobody(0b001, 3);
-        let cell = cell.finish(&shape()).unwrap();
+        let cell = cell.finish(&shape(), &mut PersonOrder::default()).unwrap();
         assert_eq!((cell.rows, cell.unattributed, cell.persons.len()), (2, 1, 1));
         assert_eq!(cell.aggregates[0].carrying, 2);
         assert_eq!(cell.aggregates[1].carrying, 1);
@@ -489,12 +518,12 @@ mod tests {
         turned.swap(1, 3);
         for rows in [rows, turned] {
             let mut first = buffer(&rows[..2]);
-            first.merge(&shape()).unwrap();
+            first.merge(&shape(), &mut PersonOrder::default()).unwrap();
             first.absorb(buffer(&rows[2..]), &shape());
-            let sum = &first.finish(&shape()).unwrap().aggregates[2];
+            let sum = &first.finish(&shape(), &mut PersonOrder::default()).unwrap().aggregates[2];
             assert_eq!((sum.sum, sum.absolute_total, sum.largest), (1.0, 1.0, [1.0, 0.0]));
         }
-        let fits = buffer(&rows[2..4]).finish(&shape()).unwrap();
+        let fits = buffer(&rows[2..4]).finish(&shape(), &mut PersonOrder::default()).unwrap();
         assert_eq!(fits.aggregates[2].largest, [huge, 1.0]);
     }
 }

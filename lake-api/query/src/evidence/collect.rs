@@ -76,7 +76,7 @@ async fn run(
                 }
                 mine = bytes;
             }
-            Ok((partition, accumulator))
+            Ok((partition, accumulator.finish()?))
         });
     }
     let mut finished = Vec::new();

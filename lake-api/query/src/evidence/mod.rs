@@ -4,6 +4,7 @@
 //!  CheckedQuery ─▶ carry.rs       plan below the boundary + hidden person column
 //!               ─▶ collect.rs     runs it, one accumulator per partition
 //!               ─▶ accumulate.rs  rows ─▶ (cell, person, values)
+//!               ─▶ row_log.rs     many rows at a time to their cells
 //!               ─▶ cell_buffer.rs per cell: merge by person, exact sums
 //!               ─▶ assemble.rs    vetting's Evidence
 //! ```
@@ -21,6 +22,7 @@ mod collect;
 mod exact_sum;
 mod key_values;
 mod person_order;
+mod row_log;
 
 pub(crate) use accumulate::AccumulateError;
 pub(crate) use collect::{Bounds, collect};

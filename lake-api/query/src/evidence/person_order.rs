@@ -8,26 +8,44 @@ const DIGIT: u32 = 11;
 /// Rows below which comparing is faster.
 const SMALL: usize = 1 << 10;
 
-/// One entry per row, `person << 32 | place of the row`, ordered by person. `rows` holds
-/// `stride` words per row, the first with the person in its upper half. `None` when there
-/// are more rows than a place can number.
-pub(super) fn by_person(rows: &[u64], stride: usize) -> Option<Vec<u64>> {
-    let count = rows.len().checked_div(stride)?;
-    u32::try_from(count).ok()?;
-    let entry = |(row, place): (&u64, u64)| row & 0xFFFF_FFFF_0000_0000 | place;
-    let mut order: Vec<u64> = rows.iter().step_by(stride).zip(0u64..).map(entry).collect();
-    if count < SMALL {
-        order.sort_unstable();
-        return Some(order);
+/// Memory that one sorting after the other uses.
+#[derive(Debug, Default)]
+pub(crate) struct PersonOrder {
+    order: Vec<u64>,
+    sorted: Vec<u64>,
+}
+
+impl PersonOrder {
+    /// One entry per row, `person << 32 | place of the row`, ordered by person. `parts` hold
+    /// `stride` words per row, the first with the person in its upper half. `None` when there
+    /// are more rows than a place can number.
+    pub(super) fn by_person(&mut self, parts: &[Vec<u64>], stride: usize) -> Option<&[u64]> {
+        let count = parts.iter().map(|rows| rows.len().div_ceil(stride)).sum::<usize>();
+        u32::try_from(count).ok()?;
+        self.order.clear();
+        self.order.reserve(count);
+        // One part after the other: a loop over all of them at once is a slow one.
+        let mut place = 0u64;
+        for rows in parts {
+            let entry = |(row, place): (&u64, u64)| row & 0xFFFF_FFFF_0000_0000 | place;
+            self.order.extend(rows.iter().step_by(stride).zip(place..).map(entry));
+            place = self.order.len() as u64;
+        }
+        if count < SMALL {
+            self.order.sort_unstable();
+            return Some(&self.order);
+        }
+        let used = self.order.iter().fold(0u64, |bits, entry| bits | entry) >> 32;
+        let passes = (u64::BITS - used.leading_zeros()).div_ceil(DIGIT);
+        if self.sorted.len() < count {
+            self.sorted.resize(count, 0);
+        }
+        for pass in 0..passes {
+            scatter(self.order.get(..count)?, self.sorted.get_mut(..count)?, 32 + pass * DIGIT)?;
+            std::mem::swap(&mut self.order, &mut self.sorted);
+        }
+        self.order.get(..count)
     }
-    let used = order.iter().fold(0u64, |bits, entry| bits | entry) >> 32;
-    let passes = (u64::BITS - used.leading_zeros()).div_ceil(DIGIT);
-    let mut sorted = vec![0u64; count];
-    for pass in 0..passes {
-        scatter(&order, &mut sorted, 32 + pass * DIGIT)?;
-        std::mem::swap(&mut order, &mut sorted);
-    }
-    Some(order)
 }
 
 /// One stable pass by the digit at `shift`.
@@ -67,7 +85,10 @@ mod tests {
             let mut expected: Vec<u64> =
                 persons.iter().zip(0u64..).map(|(person, place)| u64::from(*person & mask) << 32 | place).collect();
             expected.sort_unstable();
-            prop_assert_eq!(by_person(&rows, stride).unwrap(), expected);
+            let (first, second) = rows.split_at(persons.len() / 3 * stride);
+            let parts = [first.to_vec(), second.to_vec()];
+            let mut order = PersonOrder::default();
+            prop_assert_eq!(order.by_person(&parts, stride).unwrap(), expected);
         }
     }
 }
