@@ -13,6 +13,7 @@
 mod checked_block;
 mod intake;
 mod person_cache;
+mod person_set;
 mod persons;
 mod pipeline;
 mod quarantine;

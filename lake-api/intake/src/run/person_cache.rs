@@ -1,11 +1,12 @@
 //! Persons that a table has named so far, by the cells that name them.
 //!
 //! All workers share one cache, so no person is pseudonymised twice for being dealt to two of them. It
-//! holds up to two million persons (36 bytes each) and then lets the newest take another's place:
+//! holds up to one and a half million persons (64 MiB) and then lets the newest take another's place:
 //! whoever is missing is looked up again, so that its size decides on speed alone.
 //!
 //! With hundreds of thousands of persons every look goes to main memory, so what counts is that
-//! looks do not wait for each other: the four keys of a place are compared without a branch.
+//! looks do not wait for each other: many places are touched before the first is looked into, the keys
+//! of a place are compared without a branch, and whom they stand for is beside them.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -17,9 +18,10 @@ use crate::pseudonymise::Pseudonym;
 /// Places at the start and at most; powers of two.
 const FEWEST_PLACES: usize = 1 << 10;
 const MOST_PLACES: usize = 1 << 19;
-/// Persons whose cells may have the same place: four keys are one line of the processor's cache. Where
-/// they are more, some go to the place beside it.
-const WAYS: usize = 4;
+/// Persons whose cells may have the same place. Where they are more, some go to the place beside it.
+const WAYS: usize = 3;
+/// Looks that are begun together.
+const TOGETHER: usize = 64;
 /// Longest text that is its own key.
 const EXACT: usize = 15;
 /// Last byte of a key that is a number, and of one that is a hash. Texts end with their length.
@@ -49,10 +51,17 @@ pub(crate) struct PersonCache {
 }
 
 struct Table {
-    /// By place.
-    keys: Vec<[u128; WAYS]>,
-    persons: Vec<[Person; WAYS]>,
+    places: Vec<Place>,
     len: usize,
+}
+
+/// Two lines of the processor's cache, which are fetched together: keys and indexes in the first.
+#[derive(Clone, Copy)]
+#[repr(C, align(128))]
+struct Place {
+    keys: [u128; WAYS],
+    indexes: [u32; WAYS],
+    pseudonyms: [Pseudonym; WAYS],
 }
 
 impl Default for PersonCache {
@@ -66,7 +75,12 @@ impl Default for PersonCache {
 }
 
 impl PersonCache {
-    pub(crate) fn text_key(&self, text: &str) -> CellKey {
+    /// The key of a text; `piece`, where there is one, begins with the text and may go on with anything.
+    pub(crate) fn text_key(&self, text: &str, piece: Option<&[u8; 16]>) -> CellKey {
+        if let (Some(piece), 0..=EXACT) = (piece, text.len()) {
+            let letters = u128::from_le_bytes(*piece) & ((1 << (8 * text.len())) - 1);
+            return CellKey(letters | (text.len() as u128 + 1) << 120);
+        }
         let mut bytes = [0; 16];
         let (start, last) = bytes.split_at_mut(EXACT);
         if let (Some(start), [last]) = (start.get_mut(..text.len()), last) {
@@ -85,15 +99,19 @@ impl PersonCache {
     /// The persons of cells; `None` for no cell and for one that is not remembered.
     pub(crate) fn find(&self, cells: &[Option<CellKey>]) -> Vec<Option<Person>> {
         let table = self.table.read();
-        // First where they are and then who: no look has to wait for what another one finds.
-        let slots: Vec<Option<(usize, usize)>> = cells
-            .iter()
-            .map(|cell| {
-                let CellKey(key) = (*cell)?;
-                table.find(key, self.places.hash_one(key))
-            })
-            .collect();
-        slots.iter().map(|slot| table.person((*slot)?)).collect()
+        let mut persons = Vec::with_capacity(cells.len());
+        let mut hashes = [0; TOGETHER];
+        for cells in cells.chunks(TOGETHER) {
+            let mut touched = 0;
+            for (cell, hash) in cells.iter().zip(&mut hashes) {
+                *hash = cell.map_or(0, |CellKey(key)| self.places.hash_one(key));
+                touched ^= table.touch(*hash);
+            }
+            std::hint::black_box(touched);
+            let found = cells.iter().zip(&hashes).map(|(cell, hash)| table.person((*cell)?.0, *hash));
+            persons.extend(found);
+        }
+        persons
     }
 
     /// Remembers the persons of cells.
@@ -101,63 +119,88 @@ impl PersonCache {
         let mut table = self.table.write();
         for (CellKey(key), person) in persons {
             table.put(key, self.places.hash_one(key), person);
-            if table.len * 2 > table.keys.len() * WAYS && table.keys.len() < MOST_PLACES {
+            if table.len * 5 > table.places.len() * WAYS * 2 && table.places.len() < MOST_PLACES {
                 table.grow(&self.places);
             }
         }
     }
 }
 
+impl Place {
+    const EMPTY: Self =
+        Self { keys: [EMPTY; WAYS], indexes: [0; WAYS], pseudonyms: [Pseudonym::from_bits([0; 16]); WAYS] };
+
+    fn person(&self, way: usize) -> Option<Person> {
+        Some(Person { pseudonym: *self.pseudonyms.get(way)?, index: *self.indexes.get(way)? })
+    }
+
+    fn set(&mut self, way: usize, key: u128, person: Person) {
+        let slots = (self.keys.get_mut(way), self.indexes.get_mut(way), self.pseudonyms.get_mut(way));
+        if let (Some(slot), Some(index), Some(pseudonym)) = slots {
+            (*slot, *index, *pseudonym) = (key, person.index, person.pseudonym);
+        }
+    }
+}
+
 impl Table {
     fn of(places: usize) -> Self {
-        Self { keys: vec![[EMPTY; WAYS]; places], persons: vec![[Person::default(); WAYS]; places], len: 0 }
+        Self { places: vec![Place::EMPTY; places], len: 0 }
     }
 
     fn place(&self, hash: u64) -> usize {
-        usize::try_from(hash & (self.keys.len() as u64 - 1)).unwrap_or_default()
+        usize::try_from(hash & (self.places.len() as u64 - 1)).unwrap_or_default()
+    }
+
+    /// Something of a key's place.
+    fn touch(&self, hash: u64) -> u32 {
+        self.places.get(self.place(hash)).map_or(0, |place| place.indexes.first().copied().unwrap_or_default())
     }
 
     /// Place and way of a key.
     fn find(&self, key: u128, hash: u64) -> Option<(usize, usize)> {
         let place = self.place(hash);
-        let keys = self.keys.get(place)?;
+        let keys = &self.places.get(place)?.keys;
         if let Some(way) = way_of(keys, key) {
             return Some((place, way));
         }
         // Only where its own place was full.
         way_of(keys, EMPTY).is_none().then_some(())?;
-        Some((place ^ 1, way_of(self.keys.get(place ^ 1)?, key)?))
+        Some((place ^ 1, way_of(&self.places.get(place ^ 1)?.keys, key)?))
     }
 
     fn free(&self, place: usize) -> Option<(usize, usize)> {
-        Some((place, way_of(self.keys.get(place)?, EMPTY)?))
+        Some((place, way_of(&self.places.get(place)?.keys, EMPTY)?))
     }
 
-    fn person(&self, (place, way): (usize, usize)) -> Option<Person> {
-        self.persons.get(place)?.get(way).copied()
+    fn person(&self, key: u128, hash: u64) -> Option<Person> {
+        let (place, way) = self.find(key, hash)?;
+        self.places.get(place)?.person(way)
     }
 
     fn put(&mut self, key: u128, hash: u64, person: Person) {
         let home = self.place(hash);
-        let found = self.find(key, hash).or_else(|| self.free(home)).or_else(|| self.free(home ^ 1));
-        let (place, way) = found.unwrap_or((home, 0));
-        let (Some(keys), Some(persons)) = (self.keys.get_mut(place), self.persons.get_mut(place)) else { return };
-        if found.is_none() {
+        let known = self.find(key, hash);
+        let free = known.or_else(|| self.free(home)).or_else(|| self.free(home ^ 1));
+        self.len += usize::from(known.is_none() && free.is_some());
+        let (place, way) = free.unwrap_or((home, 0));
+        let Some(place) = self.places.get_mut(place) else { return };
+        if free.is_none() {
             // The newest comes first and the oldest goes.
-            keys.rotate_right(1);
-            persons.rotate_right(1);
+            place.keys.rotate_right(1);
+            place.indexes.rotate_right(1);
+            place.pseudonyms.rotate_right(1);
         }
-        if let (Some(slot), Some(kept)) = (keys.get_mut(way), persons.get_mut(way)) {
-            self.len += usize::from(*slot == EMPTY);
-            (*slot, *kept) = (key, person);
-        }
+        place.set(way, key, person);
     }
 
     fn grow(&mut self, places: &FastHash) {
-        let mut larger = Self::of(self.keys.len() * 2);
-        let known = self.keys.iter().flatten().zip(self.persons.iter().flatten());
-        for (key, person) in known.filter(|(key, _)| **key != EMPTY) {
-            larger.put(*key, places.hash_one(*key), *person);
+        let mut larger = Self::of(self.places.len() * 2);
+        for place in &self.places {
+            for (way, key) in place.keys.iter().enumerate().filter(|(_, key)| **key != EMPTY) {
+                if let Some(person) = place.person(way) {
+                    larger.put(*key, places.hash_one(*key), person);
+                }
+            }
         }
         *self = larger;
     }
@@ -183,12 +226,16 @@ mod tests {
         let long = "x".repeat(16);
         let longer = "x".repeat(17);
         let texts = ["", "0", "1", "0\0", "\0", "0201609995", "020160-9995", "123456789012345", &long, &longer];
-        let mut keys: Vec<CellKey> = texts.iter().map(|text| cache.text_key(text)).collect();
+        let mut keys: Vec<CellKey> = texts.iter().map(|text| cache.text_key(text, None)).collect();
+        for (text, key) in texts.iter().zip(&keys) {
+            let piece: Vec<u8> = text.bytes().chain([7; 16]).collect();
+            assert_eq!(cache.text_key(text, piece.first_chunk()), *key, "with what is behind it: {text}");
+        }
         keys.extend([0, 1, -1, i64::MIN, i64::MAX].map(PersonCache::number_key));
         for (at, key) in keys.iter().enumerate() {
             assert!(key.0 != EMPTY && !keys[..at].contains(key), "{at}");
         }
-        assert_eq!(cache.text_key(&long), cache.text_key(&long));
+        assert_eq!(cache.text_key(&long, None), cache.text_key(&long, None));
     }
 
     #[test]
@@ -217,8 +264,8 @@ mod tests {
     #[test]
     fn below_its_largest_size_it_forgets_next_to_nobody() {
         let cache = PersonCache::default();
-        cache.remember((0..300_000).map(|n| (cache.text_key(&format!("{n:010}")), person(n))));
-        let cells: Vec<_> = (0..300_000).map(|n| Some(cache.text_key(&format!("{n:010}")))).collect();
+        cache.remember((0..300_000).map(|n| (cache.text_key(&format!("{n:010}"), None), person(n))));
+        let cells: Vec<_> = (0..300_000).map(|n| Some(cache.text_key(&format!("{n:010}"), None))).collect();
         let known = cache.find(&cells).iter().flatten().count();
         assert!(known > 295_000, "{known}");
     }

@@ -57,8 +57,11 @@ impl Persons {
             })
         } else {
             let texts = keys.as_string::<i32>();
-            let cell = |text| self.cache.text_key(text);
-            self.name(texts.iter().zip(bad), cell, |text, key| self.form.write_text(text, key))
+            let all = texts.value_data();
+            let piece = |start: &i32| all.get(usize::try_from(*start).ok()?..)?.first_chunk::<16>();
+            let cells = texts.iter().zip(texts.value_offsets()).map(|(text, start)| Some((text?, piece(start))));
+            let key = |(text, piece)| self.cache.text_key(text, piece);
+            self.name(cells.zip(bad), key, |(text, _), key| self.form.write_text(text, key))
         }
     }
 

@@ -11,6 +11,7 @@ use oscar_permit::{TableContract, TableRef};
 use roaring::RoaringBitmap;
 
 use super::checked_block::{CheckedBlock, Worker, mark};
+use super::person_set::PersonSet;
 use super::persons::PersonServices;
 use super::pipeline::Pipeline;
 use super::quarantine::{Quarantine, field_name};
@@ -90,7 +91,7 @@ struct Collector<'a> {
     rows: u64,
     quarantined: u64,
     person_rows: u64,
-    persons: RoaringBitmap,
+    persons: PersonSet,
 }
 
 impl<'a> Collector<'a> {
@@ -112,7 +113,7 @@ impl<'a> Collector<'a> {
             rows: 0,
             quarantined: 0,
             person_rows: 0,
-            persons: RoaringBitmap::new(),
+            persons: PersonSet::default(),
         })
     }
 
@@ -230,11 +231,7 @@ impl<'a> Collector<'a> {
         if let (PersonPlan::Field { .. } | PersonPlan::Rows { .. }, Some(indexes)) = (&self.plan.person, arrays.last())
         {
             let stored = indexes.as_primitive::<Int32Type>().iter().flatten();
-            let mut persons: Vec<u32> = stored.map(|stored| person_index_from_storage(stored).0).collect();
-            // In order each finds its place beside the last one's.
-            persons.sort_unstable();
-            persons.dedup();
-            self.persons.extend(persons);
+            stored.for_each(|stored| self.persons.insert(person_index_from_storage(stored)));
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|_| IntakeError::Interrupted)?;
         if batch.num_rows() > 0 {
@@ -256,7 +253,7 @@ impl<'a> Collector<'a> {
             staged,
             quarantine: self.quarantine.finish().await?,
             provided: self.provided.into_iter().map(Arc::new).collect(),
-            persons: self.persons,
+            persons: self.persons.finish(),
             report,
         })
     }
