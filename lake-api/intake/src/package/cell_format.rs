@@ -27,7 +27,7 @@ pub(crate) enum Cell<'a> {
 }
 
 /// How cells of one field are written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CellFormat {
     Text,
     Integer {

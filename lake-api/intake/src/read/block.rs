@@ -27,8 +27,10 @@ pub(crate) struct Block {
 pub(crate) enum RawBlock {
     /// Split into cells.
     Cells(CellBlock),
-    /// Lines of JSON, each a row.
-    Lines { bytes: Vec<u8>, ends: Vec<usize> },
+    /// Complete lines in which every delimiter ends a cell.
+    Plain { bytes: Vec<u8>, delimiter: u8, width: usize, mapping: Mapping },
+    /// Lines of JSON, and where each row is.
+    Lines { bytes: Vec<u8>, places: Vec<Range<usize>> },
     /// Columns already.
     Batch { batch: RecordBatch, file: usize },
 }
@@ -52,10 +54,20 @@ pub(crate) struct CellBlock {
 /// The span of an absent cell.
 pub(crate) const ABSENT: (u32, u32) = (1, 0);
 
+/// Takes the first bytes of a buffer, which keeps the rest and its size: the next block is as large as this one.
+pub(super) fn split_front(buffer: &mut Vec<u8>, length: usize) -> Vec<u8> {
+    let mut rest = Vec::with_capacity(buffer.len());
+    rest.extend_from_slice(buffer.get(length..).unwrap_or_default());
+    buffer.truncate(length);
+    std::mem::replace(buffer, rest)
+}
+
 impl CellBlock {
     /// Where the cells of one column are, from the first row to the last.
     pub(crate) fn column(&self, column: usize) -> impl Iterator<Item = Option<Range<usize>>> {
-        let spans = self.spans.iter().skip(column).step_by(self.width.max(1));
-        spans.map(|(start, end)| (start <= end).then_some(*start as usize..*end as usize))
+        self.spans.chunks_exact(self.width.max(1)).map(move |row| {
+            let (start, end) = row.get(column).copied().unwrap_or(ABSENT);
+            (start <= end).then_some(start as usize..end as usize)
+        })
     }
 }

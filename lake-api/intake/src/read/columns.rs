@@ -1,6 +1,7 @@
 //! From cells of text to columns of the declared types.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -13,6 +14,9 @@ use arrow::datatypes::DataType;
 use super::block::CellBlock;
 use crate::check::{Fault, Rule};
 use crate::package::{Cell, CellFormat, Encoding, FieldPlan};
+
+/// Texts up to this length are copied without a look at it.
+const PIECE: usize = 16;
 
 /// Columns in the order of the fields, and what was wrong on the way.
 #[derive(Debug)]
@@ -58,18 +62,30 @@ impl<'a> Texts<'a> {
     /// The present cells of a column; `Some(None)` for one that is not of the encoding.
     fn column(&self, place: usize, missing: Missing<'_>) -> impl Iterator<Item = Option<Option<Cow<'a, str>>>> {
         self.block.column(place).map(move |span| {
-            let bytes = self.block.bytes.get(span.clone()?).unwrap_or_default();
-            (!missing.is(bytes)).then(|| self.text(span?, bytes))
+            let bytes = self.block.bytes.get(span?).unwrap_or_default();
+            (!missing.is(bytes)).then(|| self.text(bytes))
         })
     }
 
-    fn text(&self, span: std::ops::Range<usize>, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
-        match (self.ascii, self.encoding) {
-            (Some(all), _) => all.get(span).map(Cow::Borrowed),
-            (None, Encoding::Utf8) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-            (None, Encoding::Windows1252) => Some(encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0),
+    fn text(&self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+        match self.encoding {
+            Encoding::Utf8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Encoding::Windows1252 => Some(encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0),
         }
     }
+}
+
+/// The present cells of a column in a block that is ASCII from one end to the other: every cell is a text.
+fn ascii_cells<'a>(
+    all: &'a str,
+    block: &'a CellBlock,
+    place: usize,
+    missing: Missing<'a>,
+) -> impl Iterator<Item = Option<Option<&'a str>>> {
+    block.column(place).map(move |span| {
+        let text = all.get(span?)?;
+        (!missing.is(text.as_bytes())).then_some(Some(text))
+    })
 }
 
 /// The words of a field for no value; the empty one, which nearly every field has, apart.
@@ -92,9 +108,10 @@ impl<'a> Missing<'a> {
 /// Appends every cell of a column to a builder.
 macro_rules! build {
     ($builder:expr, $cells:expr, $format:expr, $pattern:pat => $value:expr, $fault:expr) => {{
-        let mut builder = $builder;
-        for (row, cell) in (0u32..).zip($cells) {
-            let text = cell.as_ref().map(Option::as_deref);
+        let (mut builder, mut row) = ($builder, 0u32);
+        // Unlike a loop over their next ones, the cells' own is compiled as one.
+        $cells.for_each(|cell| {
+            let text = cell.as_ref().map(|text| text.as_ref().map(AsRef::as_ref));
             match text.map(|text| $format.parse(text?)) {
                 None => builder.append_null(),
                 Some(Some($pattern)) => builder.append_value($value),
@@ -103,21 +120,32 @@ macro_rules! build {
                     $fault(row);
                 }
             }
-        }
+            row += 1;
+        });
         Arc::new(builder.finish()) as ArrayRef
     }};
 }
 
 fn column(index: usize, field: &FieldPlan, texts: &Texts<'_>, place: usize, faults: &mut Vec<Fault>) -> ArrayRef {
     let rows = texts.block.rows;
-    let format = &field.format;
-    let mut fault = |row| faults.push(Fault { row, field: Some(index), rule: Rule::Type });
-    let cells = texts.column(place, Missing::of(&field.missing));
+    let fault = |row| faults.push(Fault { row, field: Some(index), rule: Rule::Type });
+    let missing = Missing::of(&field.missing);
+    match texts.ascii {
+        Some(all) if field.format == CellFormat::Text => ascii_text_column(all, texts.block, place, &missing, fault),
+        Some(all) => typed_column(&field.format, rows, ascii_cells(all, texts.block, place, missing), fault),
+        None => typed_column(&field.format, rows, texts.column(place, missing), fault),
+    }
+}
+
+/// A column of the format's type; `Some(None)` is a cell that is no text.
+fn typed_column<T: AsRef<str>>(
+    format: &CellFormat,
+    rows: usize,
+    cells: impl Iterator<Item = Option<Option<T>>>,
+    mut fault: impl FnMut(u32),
+) -> ArrayRef {
     match format {
-        CellFormat::Text => match texts.ascii {
-            Some(all) => ascii_column(all, texts.block, place, &Missing::of(&field.missing), fault),
-            None => text_column(cells, rows, fault),
-        },
+        CellFormat::Text => text_column(cells, rows, fault),
         CellFormat::Integer { .. } => {
             build!(Int64Builder::with_capacity(rows), cells, format, Cell::Integer(v) => v, fault)
         }
@@ -135,34 +163,40 @@ fn column(index: usize, field: &FieldPlan, texts: &Texts<'_>, place: usize, faul
     }
 }
 
-/// A column of texts in a block that is ASCII from one end to the other: every cell is a text.
-fn ascii_column(all: &str, block: &CellBlock, place: usize, missing: &Missing<'_>, fault: impl FnMut(u32)) -> ArrayRef {
+fn ascii_text_column(
+    all: &str,
+    block: &CellBlock,
+    place: usize,
+    missing: &Missing<'_>,
+    fault: impl FnMut(u32),
+) -> ArrayRef {
     let mut texts = TextBuilder::new(block.rows);
-    for span in block.column(place) {
-        match span.and_then(|span| all.get(span)).filter(|text| !missing.is(text.as_bytes())) {
-            Some(text) => texts.push(text),
-            None => texts.push_null(),
+    block.column(place).for_each(|span| match span {
+        Some(span) if !all.as_bytes().get(span.clone()).is_some_and(|cell| missing.is(cell)) => {
+            texts.push_from(all.as_bytes(), span);
         }
-    }
+        Some(_) | None => texts.push_null(),
+    });
     texts.finish(fault)
 }
 
-fn text_column<'a>(
-    cells: impl Iterator<Item = Option<Option<Cow<'a, str>>>>,
+fn text_column<T: AsRef<str>>(
+    cells: impl Iterator<Item = Option<Option<T>>>,
     rows: usize,
     mut fault: impl FnMut(u32),
 ) -> ArrayRef {
-    let mut texts = TextBuilder::new(rows);
-    for (row, cell) in (0u32..).zip(cells) {
+    let (mut texts, mut row) = (TextBuilder::new(rows), 0u32);
+    cells.for_each(|cell| {
         if let Some(Some(text)) = &cell {
-            texts.push(text);
+            texts.push(text.as_ref());
         } else {
             texts.push_null();
             if cell.is_some() {
                 fault(row);
             }
         }
-    }
+        row += 1;
+    });
     texts.finish(fault)
 }
 
@@ -171,22 +205,41 @@ struct TextBuilder {
     bytes: Vec<u8>,
     ends: Vec<i32>,
     nulls: NullBufferBuilder,
+    /// Texts since the last null.
+    present: usize,
 }
 
 impl TextBuilder {
     fn new(rows: usize) -> Self {
         let mut ends = Vec::with_capacity(rows + 1);
         ends.push(0);
-        Self { bytes: Vec::with_capacity(rows * 8), ends, nulls: NullBufferBuilder::new(rows) }
+        Self { bytes: Vec::with_capacity(rows * 8), ends, nulls: NullBufferBuilder::new(rows), present: 0 }
     }
 
     fn push(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
-        self.nulls.append_non_null();
+        self.present += 1;
+        self.ends.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
+    }
+
+    /// Pushes a part of a text. A short one is copied with whatever is behind it, which is cut off again:
+    /// a copy whose length is known beforehand takes no call.
+    fn push_from(&mut self, all: &[u8], span: Range<usize>) {
+        let piece = all.get(span.start..).and_then(|rest| rest.first_chunk::<PIECE>());
+        match piece {
+            Some(piece) if span.len() <= PIECE => {
+                let end = self.bytes.len() + span.len();
+                self.bytes.extend_from_slice(piece);
+                self.bytes.truncate(end);
+            }
+            _ => self.bytes.extend_from_slice(all.get(span).unwrap_or_default()),
+        }
+        self.present += 1;
         self.ends.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
     }
 
     fn push_null(&mut self) {
+        self.nulls.append_n_non_nulls(std::mem::take(&mut self.present));
         self.nulls.append_null();
         self.ends.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
     }
@@ -194,6 +247,7 @@ impl TextBuilder {
     /// The column. Beyond two gigabytes, which the reader lets no block have, every row is a fault.
     fn finish(mut self, fault: impl FnMut(u32)) -> ArrayRef {
         let rows = self.ends.len() - 1;
+        self.nulls.append_n_non_nulls(self.present);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.ends));
         let column = StringArray::try_new(offsets, Buffer::from_vec(self.bytes), self.nulls.finish());
         column.map_or_else(

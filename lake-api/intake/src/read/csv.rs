@@ -1,4 +1,5 @@
-//! Delimited text, split into cells by `csv-core`, without an allocation per cell.
+//! Delimited text: plain lines as they are, everything else split into cells by `csv-core`, without an
+//! allocation per cell.
 //!
 //! `csv-core` is lenient on purpose; three things it lets through are errors here: a quote
 //! that is still open at the end of the file, a record longer than any real one (an open
@@ -9,6 +10,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::ReadError;
 use super::block::{ABSENT, BLOCK_BYTES, BLOCK_ROWS, Block, CellBlock, LONGEST_RECORD, Mapping, RawBlock};
+use super::plain_csv::{PlainLines, is_plain, longest_line};
 use super::source::{BlockSink, Source, TextEvidence};
 use crate::package::{CsvDialect, Encoding, FieldPlan, FieldsMatch, ResourcePlan};
 
@@ -37,17 +39,81 @@ pub(super) fn read(
     } else {
         (plan.fields.len(), (0..plan.fields.len()).map(Some).collect())
     };
-    let mut rows = rows;
-    let mut cells = 0;
+    let mut reading = Reading { source, text, sink, rows, width, mapping, dialect };
     loop {
-        let first_row = rows + 1;
-        // Blocks have about as many cells as the one before.
-        let mut spans = Vec::with_capacity(cells + cells / 8);
-        let mut ragged = Vec::new();
+        // Text with quotes and the like is split here, a block at a time; everything else by the workers.
+        if !reading.plain_lines()? || !reading.split_lines(&mut splitter)? {
+            return Ok(reading.rows);
+        }
+    }
+}
+
+/// One file as it is read.
+struct Reading<'a> {
+    source: &'a mut Source,
+    text: &'a mut TextEvidence,
+    sink: &'a mut dyn BlockSink,
+    /// Rows read so far.
+    rows: u64,
+    width: usize,
+    mapping: Mapping,
+    dialect: &'a CsvDialect,
+}
+
+impl Reading<'_> {
+    /// Reads on as long as the text is plain; false at the end of the file. It begins and ends between two rows.
+    fn plain_lines(&mut self) -> Result<bool, ReadError> {
+        let mut lines = PlainLines::default();
+        loop {
+            let text = self.source.fill()?;
+            if text.is_empty() {
+                lines.end_line();
+                self.send_plain(&mut lines)?;
+                return Ok(false);
+            }
+            if !is_plain(text, self.dialect) {
+                self.send_plain(&mut lines)?;
+                self.source.put_back(lines.take_open());
+                return Ok(true);
+            }
+            let (length, longest) = (text.len(), longest_line(lines.open(), text));
+            lines.push(text);
+            self.source.consume(length);
+            if longest.max(lines.open()) > LONGEST_RECORD {
+                let row = self.rows + lines.rows() as u64 + 1;
+                return Err(ReadError::TooLong { row, limit: LONGEST_RECORD });
+            }
+            if lines.complete() >= BLOCK_BYTES || lines.rows() >= BLOCK_ROWS {
+                self.send_plain(&mut lines)?;
+            }
+        }
+    }
+
+    fn send_plain(&mut self, lines: &mut PlainLines) -> Result<(), ReadError> {
+        let (first_row, count) = (self.rows + 1, lines.rows() as u64);
+        let bytes = lines.take();
+        if count == 0 {
+            return Ok(());
+        }
+        self.rows += count;
+        let before = |at: usize| {
+            let lines = bytes.get(..at).unwrap_or_default().split(|byte| *byte == b'\n');
+            lines.filter(|line| !line.is_empty()).count().saturating_sub(1) as u64
+        };
+        self.text.note(&bytes, self.dialect.encoding, |at| first_row + before(at + 1))?;
+        let mapping = Mapping::clone(&self.mapping);
+        let content = RawBlock::Plain { bytes, delimiter: self.dialect.delimiter, width: self.width, mapping };
+        self.sink.send(Block { first_row, bytes_read: self.source.bytes_read(), content })
+    }
+
+    /// Splits a block of rows; false at the end of the file.
+    fn split_lines(&mut self, splitter: &mut Splitter) -> Result<bool, ReadError> {
+        let (first_row, width) = (self.rows + 1, self.width);
+        let (mut spans, mut ragged) = (Vec::new(), Vec::new());
         let mut count: usize = 0;
         let mut more = true;
         while count < BLOCK_ROWS && splitter.used < BLOCK_BYTES {
-            more = splitter.next(source, rows + 1)?;
+            more = splitter.next(self.source, self.rows + 1)?;
             if !more {
                 break;
             }
@@ -56,33 +122,26 @@ pub(super) fn read(
             }
             splitter.start = splitter.used;
             count += 1;
-            rows += 1;
+            self.rows += 1;
         }
         if count > 0 {
-            cells = spans.len();
             let bytes = splitter.take();
-            text.note(&bytes, dialect.encoding, first_row, &spans, width)?;
-            let mapping = Mapping::clone(&mapping);
+            self.text.note(&bytes, self.dialect.encoding, |at| {
+                let cell = spans.iter().position(|(start, end)| start <= end && (*end as usize) > at).unwrap_or(0);
+                first_row + (cell / width.max(1)) as u64
+            })?;
+            let mapping = Mapping::clone(&self.mapping);
             let content = RawBlock::Cells(CellBlock { bytes, spans, width, rows: count, ragged, mapping });
-            sink.send(Block { first_row, bytes_read: source.bytes_read(), content })?;
+            self.sink.send(Block { first_row, bytes_read: self.source.bytes_read(), content })?;
         }
-        if !more {
-            return Ok(rows);
-        }
+        Ok(more)
     }
 }
 
 impl TextEvidence {
-    /// Checks a block against its encoding. The delimiters are ASCII, so no character
-    /// crosses a cell and the block is valid exactly when its cells are.
-    fn note(
-        &mut self,
-        bytes: &[u8],
-        encoding: Encoding,
-        first_row: u64,
-        spans: &[(u32, u32)],
-        width: usize,
-    ) -> Result<(), ReadError> {
+    /// Checks a block against its encoding; `row_of` says in which row a byte is. The delimiters are ASCII, so no
+    /// character crosses a cell and the block is valid exactly when its cells are.
+    fn note(&mut self, bytes: &[u8], encoding: Encoding, row_of: impl Fn(usize) -> u64) -> Result<(), ReadError> {
         if bytes.is_ascii() {
             return Ok(());
         }
@@ -91,11 +150,7 @@ impl TextEvidence {
         self.utf8 = false;
         match encoding {
             Encoding::Windows1252 => Ok(()),
-            Encoding::Utf8 => {
-                let at = error.valid_up_to();
-                let cell = spans.iter().position(|(start, end)| start <= end && (*end as usize) > at).unwrap_or(0);
-                Err(ReadError::Encoding { row: first_row + (cell / width.max(1)) as u64 })
-            }
+            Encoding::Utf8 => Err(ReadError::Encoding { row: row_of(error.valid_up_to()) }),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::block::{Block, RawBlock};
 use super::source::{BlockSink, read_resource};
-use super::{ReadError, columns_of_cells};
+use super::{ReadError, cells_of_plain_lines, columns_of_cells};
 use crate::package::{DeliveryPlan, Encoding};
 use arrow::array::AsArray;
 
@@ -22,7 +22,13 @@ struct Collect<'a> {
 
 impl BlockSink for Collect<'_> {
     fn send(&mut self, block: Block) -> Result<(), ReadError> {
-        let RawBlock::Cells(cells) = block.content else { panic!("not cells") };
+        let cells = match block.content {
+            RawBlock::Cells(cells) => cells,
+            RawBlock::Plain { bytes, delimiter, width, mapping } => {
+                cells_of_plain_lines(bytes, delimiter, width, mapping)
+            }
+            RawBlock::Lines { .. } | RawBlock::Batch { .. } => panic!("not cells"),
+        };
         let columns = columns_of_cells(&self.plan.resources[0].fields, Encoding::Utf8, &cells);
         self.kept.1 += cells.ragged.len();
         for row in 0..columns.rows {
@@ -105,5 +111,40 @@ proptest! {
             }
             Err(other) => prop_assert!(false, "{}", other),
         }
+    }
+}
+
+/// More than a buffer of text, nearly all of it plain: what is not comes at places of every kind.
+#[test]
+fn text_that_is_plain_here_and_quoted_there_is_split_as_the_csv_crate_splits_it() {
+    for (step, end) in [(usize::MAX, "x,y,z"), (7_001, "x,y,z\n"), (9_973, "\"x\",y,z"), (13_007, "x,y\n"), (3, "")] {
+        let mut text = "a,b,c\r\n".to_owned();
+        for row in 0..40_000 {
+            let number = row * 7_919;
+            text += &match row % step {
+                0 => format!("{row},\"a \"\"quoted\"\"\n,cell\",{number}\r\n"),
+                1 => format!("\n{row},too few\n\n"),
+                2 => format!("{row},carriage,return\r"),
+                _ => format!("{row},Århus {number},{}\n", "é".repeat(row % 9)),
+            };
+        }
+        text += end;
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+        let expected: Vec<Vec<Option<String>>> =
+            reader.records().map(|record| record.unwrap().iter().map(|cell| Some(cell.to_owned())).collect()).collect();
+        for compression in ["none", "zst"] {
+            let kept = ours(text.as_bytes(), compression).unwrap();
+            assert_eq!(kept.1, expected.iter().filter(|row| row.len() != 3).count(), "{step}");
+            assert!(kept.0.iter().eq(expected.iter().filter(|row| row.len() == 3)), "{step}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_utf_8_is_found_in_its_row_in_plain_text_and_in_quoted() {
+    for quote in ["", "\""] {
+        let mut text = format!("a,b,c\n{quote}1{quote},2,3\n\n4,5,6\n7,").into_bytes();
+        text.extend([0xE6, b',', b'9', b'\n', b'1', b',', b'1', b',', b'1', b'\n']);
+        assert!(matches!(ours(&text, "none"), Err(ReadError::Encoding { row: 3 })), "{quote}");
     }
 }

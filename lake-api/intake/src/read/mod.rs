@@ -12,10 +12,13 @@ mod csv;
 mod csv_semantics;
 mod error;
 mod ndjson;
+#[cfg(test)]
+mod ndjson_semantics;
 mod opened;
 mod page_budget;
 mod page_header;
 mod parquet;
+mod plain_csv;
 mod source;
 mod verified_file;
 
@@ -24,4 +27,5 @@ pub(crate) use columns::{Columns, columns_of_cells};
 pub use error::ReadError;
 pub(crate) use ndjson::cells_of_lines;
 pub(crate) use parquet::columns_of_batch;
+pub(crate) use plain_csv::cells_of_plain_lines;
 pub(crate) use source::{BlockSink, read_resource};

@@ -2,17 +2,22 @@
 //!
 //! A value is taken by its text: `5` and `"5"` are the same cell, `null` and an absent name
 //! are both no cell. Lists and objects inside are refused, because flattening them would be
-//! a guess. Strings that need no unescaping are copied once, from the line into the block.
+//! a guess.
+//!
+//! Most files are made by a program that writes every field of every row in one order and escapes
+//! next to nothing. Such plain lines are not copied: their cells are where they were read. Every other line is
+//! `serde_json`'s, and a test holds the two together.
 
 use std::fmt;
 use std::io::Write;
+use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ReadError;
-use super::block::{ABSENT, BLOCK_BYTES, BLOCK_ROWS, Block, CellBlock, LONGEST_RECORD, RawBlock};
+use super::block::{ABSENT, BLOCK_BYTES, BLOCK_ROWS, Block, CellBlock, LONGEST_RECORD, RawBlock, split_front};
 use super::source::{BlockSink, Source};
 use crate::package::{CellFormat, FieldPlan, FieldsMatch};
 
@@ -22,36 +27,28 @@ pub(super) fn read(source: &mut Source, rows: u64, sink: &mut dyn BlockSink) -> 
     let mut rows = rows;
     let mut lines = Lines::default();
     loop {
-        let chunk = source.fill()?;
-        let length = chunk.len();
+        let text = source.fill()?;
+        let length = text.len();
         if length == 0 {
-            lines.end_line();
-            break;
+            lines.push(b"\n");
+            return send(&mut lines, rows, source.bytes_read(), sink);
         }
-        let mut rest = chunk;
-        while let Some(at) = memchr(b'\n', rest) {
-            let (line, after) = rest.split_at(at);
-            lines.bytes.extend_from_slice(line);
-            lines.end_line();
-            rest = after.get(1..).unwrap_or_default();
-        }
-        lines.bytes.extend_from_slice(rest);
+        lines.push(text);
         source.consume(length);
         if lines.open() > LONGEST_RECORD {
-            return Err(ReadError::TooLong { row: rows + lines.ends.len() as u64 + 1, limit: LONGEST_RECORD });
+            return Err(ReadError::TooLong { row: rows + lines.places.len() as u64 + 1, limit: LONGEST_RECORD });
         }
-        if lines.complete() >= BLOCK_BYTES || lines.ends.len() >= BLOCK_ROWS {
+        if lines.complete >= BLOCK_BYTES || lines.places.len() >= BLOCK_ROWS {
             rows = send(&mut lines, rows, source.bytes_read(), sink)?;
         }
     }
-    send(&mut lines, rows, source.bytes_read(), sink)
 }
 
 fn send(lines: &mut Lines, rows: u64, bytes_read: u64, sink: &mut dyn BlockSink) -> Result<u64, ReadError> {
-    let count = lines.ends.len() as u64;
+    let count = lines.places.len() as u64;
     if count > 0 {
-        let (bytes, ends) = lines.take();
-        sink.send(Block { first_row: rows + 1, bytes_read, content: RawBlock::Lines { bytes, ends } })?;
+        let (bytes, places) = lines.take();
+        sink.send(Block { first_row: rows + 1, bytes_read, content: RawBlock::Lines { bytes, places } })?;
     }
     Ok(rows + count)
 }
@@ -59,33 +56,35 @@ fn send(lines: &mut Lines, rows: u64, bytes_read: u64, sink: &mut dyn BlockSink)
 #[derive(Debug, Default)]
 struct Lines {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    /// Where the last complete line ends.
+    complete: usize,
+    /// Where the lines are that are rows.
+    places: Vec<Range<usize>>,
 }
 
 impl Lines {
-    /// Ends the line; empty ones are no rows.
-    fn end_line(&mut self) {
-        let start = self.complete();
-        let line = self.bytes.get(start..).unwrap_or_default();
-        if line.iter().all(u8::is_ascii_whitespace) {
-            self.bytes.truncate(start);
-        } else {
-            self.ends.push(self.bytes.len());
+    /// Takes text that follows the last one; empty lines are no rows.
+    fn push(&mut self, text: &[u8]) {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(text);
+        for at in memchr_iter(b'\n', text) {
+            let place = self.complete..before + at;
+            self.complete = place.end + 1;
+            if !self.bytes.get(place.clone()).is_none_or(|line| line.iter().all(u8::is_ascii_whitespace)) {
+                self.places.push(place);
+            }
         }
     }
 
-    fn complete(&self) -> usize {
-        self.ends.last().copied().unwrap_or(0)
-    }
-
     fn open(&self) -> usize {
-        self.bytes.len() - self.complete()
+        self.bytes.len() - self.complete
     }
 
     /// Takes the complete lines and keeps the open one.
-    fn take(&mut self) -> (Vec<u8>, Vec<usize>) {
-        let open = self.bytes.split_off(self.complete());
-        (std::mem::replace(&mut self.bytes, open), std::mem::take(&mut self.ends))
+    fn take(&mut self) -> (Vec<u8>, Vec<Range<usize>>) {
+        let bytes = split_front(&mut self.bytes, std::mem::take(&mut self.complete));
+        let places = Vec::with_capacity(self.places.len());
+        (bytes, std::mem::replace(&mut self.places, places))
     }
 }
 
@@ -93,39 +92,141 @@ impl Lines {
 pub(crate) fn cells_of_lines(
     fields: &[FieldPlan],
     matching: FieldsMatch,
-    bytes: &[u8],
-    ends: &[usize],
+    mut bytes: Vec<u8>,
+    places: &[Range<usize>],
     first_row: u64,
     seen: &mut [bool],
 ) -> Result<CellBlock, ReadError> {
     let width = fields.len();
-    let mut cells = Vec::with_capacity(bytes.len());
-    let mut spans = vec![ABSENT; width * ends.len()];
+    let plain = PlainLines::of(fields);
+    // Cells that are not in their lines as they are; they come behind all lines.
+    let mut written = Written { from: bytes.len(), cells: Vec::new() };
+    let mut spans = vec![ABSENT; width * places.len()];
     let may_add = match matching {
         FieldsMatch::Subset | FieldsMatch::Partial => true,
         FieldsMatch::Exact | FieldsMatch::Equal | FieldsMatch::Superset => false,
     };
-    let mut start = 0;
-    for ((row, end), spans) in (first_row..).zip(ends).zip(spans.chunks_exact_mut(width)) {
-        let line = bytes.get(start..*end).unwrap_or_default();
-        start = *end;
-        let line = std::str::from_utf8(line).map_err(|_| ReadError::Encoding { row })?;
+    let all = std::str::from_utf8(&bytes).ok();
+    for ((row, place), spans) in (first_row..).zip(places).zip(spans.chunks_exact_mut(width)) {
+        let line = match all {
+            Some(all) => all.get(place.clone()),
+            None => bytes.get(place.clone()).and_then(|line| std::str::from_utf8(line).ok()),
+        };
+        let line = line.ok_or(ReadError::Encoding { row })?;
+        if plain.read(line.as_bytes(), place.start, spans) {
+            seen.fill(true);
+            continue;
+        }
+        spans.fill(ABSENT);
         let mut deserializer = serde_json::Deserializer::from_str(line);
         let mut unknown = 0;
-        let row_seed = Row { fields, cells: &mut cells, spans, seen, unknown: &mut unknown };
+        let row_seed = Row { fields, written: &mut written, spans, seen, unknown: &mut unknown };
         row_seed.deserialize(&mut deserializer).map_err(|_| ReadError::Json { row })?;
         deserializer.end().map_err(|_| ReadError::Json { row })?;
         if unknown > 0 && !may_add {
             return Err(ReadError::ExtraColumns { file: 1, count: unknown });
         }
     }
+    bytes.append(&mut written.cells);
     let mapping = (0..width).map(Some).collect();
-    Ok(CellBlock { bytes: cells, spans, width, rows: ends.len(), ragged: Vec::new(), mapping })
+    Ok(CellBlock { bytes, spans, width, rows: places.len(), ragged: Vec::new(), mapping })
+}
+
+/// Cells that were written anew, and where their block will have them.
+struct Written {
+    from: usize,
+    cells: Vec<u8>,
+}
+
+impl Written {
+    fn end(&self) -> usize {
+        self.from + self.cells.len()
+    }
+}
+
+/// Lines with every field in its order, without escapes, blanks only behind colons and commas.
+struct PlainLines {
+    /// Of every field its name with quotes and colon, and whether it is of type number.
+    fields: Vec<(Vec<u8>, bool)>,
+}
+
+impl PlainLines {
+    fn of(fields: &[FieldPlan]) -> Self {
+        // A name that has to be escaped is in no line like this.
+        let name = |field: &FieldPlan| format!("\"{}\":", field.source).into_bytes();
+        let is_number = |field: &FieldPlan| matches!(field.format, CellFormat::Number { .. });
+        Self { fields: fields.iter().map(|field| (name(field), is_number(field))).collect() }
+    }
+
+    /// Finds the cells of a line that begins at `from` in its block. When it returns false the line is not
+    /// plain, or is wrong, and the spans mean nothing.
+    fn read(&self, line: &[u8], from: usize, spans: &mut [(u32, u32)]) -> bool {
+        let Some(mut rest) = line.strip_prefix(b"{") else { return false };
+        for (place, ((name, is_number), span)) in self.fields.iter().zip(spans).enumerate() {
+            if place > 0 {
+                let Some(after) = rest.strip_prefix(b",") else { return false };
+                rest = after.strip_prefix(b" ").unwrap_or(after);
+            }
+            let Some(value) = rest.strip_prefix(name.as_slice()) else { return false };
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            let Some((cell, after)) = plain_value(value, *is_number) else { return false };
+            if let Some(cell) = cell {
+                // Nothing but the lengths of what is left says where the cell is.
+                let start = from + (line.len() - value.len()) + usize::from(value.first() == Some(&b'"'));
+                let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(start + cell.len())) else {
+                    return false;
+                };
+                *span = (start, end);
+            }
+            rest = after;
+        }
+        rest == b"}"
+    }
+}
+
+/// The cell that a plain value is, if it is one, and what follows the value.
+fn plain_value(value: &[u8], is_number: bool) -> Option<(Option<&[u8]>, &[u8])> {
+    match value {
+        [b'"', text @ ..] => {
+            let end = text.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))?;
+            let (cell, after) = text.split_at_checked(end)?;
+            Some((Some(cell), after.strip_prefix(b"\"")?))
+        }
+        [b'-' | b'0'..=b'9', ..] => {
+            let (digits, after) = whole_number(value)?;
+            let after = match after {
+                [b'.', fraction @ ..] if is_number => {
+                    let end = fraction.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(fraction.len());
+                    fraction.get(end..).filter(|_| end > 0)?
+                }
+                after => after,
+            };
+            let cell = value.get(..value.len() - after.len())?;
+            // Anything else behind it makes it another number, or none.
+            (digits > 0 && matches!(after, [b',' | b'}', ..])).then_some((Some(cell), after))
+        }
+        _ => {
+            let word = |word: &'static [u8]| value.strip_prefix(word);
+            let cell = |length: usize| value.get(..length);
+            word(b"null")
+                .map(|after| (None, after))
+                .or_else(|| Some((cell(4), word(b"true")?)))
+                .or_else(|| Some((cell(5), word(b"false")?)))
+        }
+    }
+}
+
+/// How many digits a whole number has, and what follows it; no digits when it begins with a needless zero.
+fn whole_number(text: &[u8]) -> Option<(usize, &[u8])> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let count = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
+    let needless = count > 1 && digits.first() == Some(&b'0');
+    Some((if needless { 0 } else { count }, digits.get(count..)?))
 }
 
 struct Row<'a> {
     fields: &'a [FieldPlan],
-    cells: &'a mut Vec<u8>,
+    written: &'a mut Written,
     spans: &'a mut [(u32, u32)],
     seen: &'a mut [bool],
     unknown: &'a mut usize,
@@ -156,12 +257,12 @@ impl<'de> Visitor<'de> for Row<'_> {
                 continue;
             };
             expected = index + 1;
-            let start = self.cells.len();
+            let start = self.written.end();
             let is_number =
                 self.fields.get(index).is_some_and(|field| matches!(field.format, CellFormat::Number { .. }));
             let value: &RawValue = map.next_value()?;
-            let present = write_cell(value.get(), is_number, self.cells).map_err(A::Error::custom)?;
-            let span = (u32::try_from(start), u32::try_from(self.cells.len()));
+            let present = write_cell(value.get(), is_number, &mut self.written.cells).map_err(A::Error::custom)?;
+            let span = (u32::try_from(start), u32::try_from(self.written.end()));
             if let (Some(slot), Some(seen)) = (self.spans.get_mut(index), self.seen.get_mut(index)) {
                 if *slot != ABSENT {
                     return Err(A::Error::custom("a name occurs twice"));

@@ -84,6 +84,8 @@ pub(crate) struct Source {
     before: u64,
     read: Arc<AtomicU64>,
     reader: Box<dyn BufRead>,
+    /// What was taken and is to be read once more, from the place on.
+    again: (Vec<u8>, usize),
     digest: Arc<std::sync::Mutex<Sha256>>,
 }
 
@@ -104,7 +106,7 @@ impl Source {
             }
         };
         let (compression, expected) = (file.compression, file.digest);
-        Ok(Self { number, compression, expected, opened, before, read, reader, digest })
+        Ok(Self { number, compression, expected, opened, before, read, reader, again: (Vec::new(), 0), digest })
     }
 
     /// Which file of the resource, from 1.
@@ -119,6 +121,10 @@ impl Source {
 
     /// The next bytes; empty at the end.
     pub(crate) fn fill(&mut self) -> Result<&[u8], ReadError> {
+        let (again, from) = &self.again;
+        if let Some(rest @ [_, ..]) = again.get(*from..) {
+            return Ok(rest);
+        }
         let (number, compression) = (self.number, self.compression);
         self.reader.fill_buf().map_err(|source| match compression {
             Compression::None => ReadError::Io { file: number, source },
@@ -128,7 +134,19 @@ impl Source {
 
     /// Marks bytes of the last [`Source::fill`] as used.
     pub(crate) fn consume(&mut self, bytes: usize) {
-        self.reader.consume(bytes);
+        let (again, from) = &mut self.again;
+        if *from < again.len() {
+            *from += bytes;
+        } else {
+            self.reader.consume(bytes);
+        }
+    }
+
+    /// Puts bytes back that were taken; the next [`Source::fill`] begins with them.
+    pub(crate) fn put_back(&mut self, mut bytes: Vec<u8>) {
+        let (again, from) = &self.again;
+        bytes.extend_from_slice(again.get(*from..).unwrap_or_default());
+        self.again = (bytes, 0);
     }
 
     /// Skips a byte order mark; refuses the marks of UTF-16.

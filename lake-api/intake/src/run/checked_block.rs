@@ -8,7 +8,7 @@ use super::person_cache::PersonCache;
 use super::persons::{PersonServices, Persons};
 use crate::check::{Fault, KeyHasher, KeySet, LeakCount, Rule, check_fields, count_leaks, mask};
 use crate::package::{Encoding, Fate, FileFormat, PersonPlan, ResourcePlan};
-use crate::read::{Block, Columns, RawBlock, cells_of_lines, columns_of_batch, columns_of_cells};
+use crate::read::{Block, Columns, RawBlock, cells_of_lines, cells_of_plain_lines, columns_of_batch, columns_of_cells};
 use crate::{IntakeError, Refusal};
 
 /// A block whose rows have been checked one by one.
@@ -89,16 +89,18 @@ impl Worker {
     fn columns(&mut self, content: RawBlock, first_row: u64) -> Result<Columns, IntakeError> {
         let plan = &self.plan;
         let refused = |source| IntakeError::Refused(Refusal::Read { table: plan.table.clone(), source });
+        let encoding = match plan.format {
+            FileFormat::Csv(dialect) => dialect.encoding,
+            FileFormat::NdJson | FileFormat::Parquet => Encoding::Utf8,
+        };
         match content {
-            RawBlock::Cells(block) => {
-                let encoding = match plan.format {
-                    FileFormat::Csv(dialect) => dialect.encoding,
-                    FileFormat::NdJson | FileFormat::Parquet => Encoding::Utf8,
-                };
+            RawBlock::Cells(block) => Ok(columns_of_cells(&plan.fields, encoding, &block)),
+            RawBlock::Plain { bytes, delimiter, width, mapping } => {
+                let block = cells_of_plain_lines(bytes, delimiter, width, mapping);
                 Ok(columns_of_cells(&plan.fields, encoding, &block))
             }
-            RawBlock::Lines { bytes, ends } => {
-                let block = cells_of_lines(&plan.fields, plan.matching, &bytes, &ends, first_row, &mut self.seen)
+            RawBlock::Lines { bytes, places } => {
+                let block = cells_of_lines(&plan.fields, plan.matching, bytes, &places, first_row, &mut self.seen)
                     .map_err(refused)?;
                 Ok(columns_of_cells(&plan.fields, Encoding::Utf8, &block))
             }
