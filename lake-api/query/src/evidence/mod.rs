@@ -5,7 +5,8 @@
 //!               ─▶ collect.rs     runs it, one accumulator per partition
 //!               ─▶ accumulate.rs  rows ─▶ (cell, person, values)
 //!               ─▶ row_log.rs     many rows at a time to their cells
-//!               ─▶ cell_buffer.rs per cell: merge by person, exact sums
+//!               ─▶ cell_buffer.rs per cell: what has come
+//!               ─▶ merged.rs      per cell and person: exact sums
 //!               ─▶ assemble.rs    vetting's Evidence
 //! ```
 //!
@@ -21,6 +22,7 @@ mod cell_buffer;
 mod collect;
 mod exact_sum;
 mod key_values;
+mod merged;
 mod person_order;
 mod row_log;
 
