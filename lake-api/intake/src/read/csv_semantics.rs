@@ -121,12 +121,13 @@ fn text_that_is_plain_here_and_quoted_there_is_split_as_the_csv_crate_splits_it(
         let mut text = "a,b,c\r\n".to_owned();
         for row in 0..40_000 {
             let number = row * 7_919;
-            text += &match row % step {
+            let line = match row % step {
                 0 => format!("{row},\"a \"\"quoted\"\"\n,cell\",{number}\r\n"),
                 1 => format!("\n{row},too few\n\n"),
                 2 => format!("{row},carriage,return\r"),
                 _ => format!("{row},Århus {number},{}\n", "é".repeat(row % 9)),
             };
+            text += &line;
         }
         text += end;
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
