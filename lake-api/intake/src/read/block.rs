@@ -9,6 +9,8 @@ use arrow::array::RecordBatch;
 pub(crate) const BLOCK_ROWS: usize = 16_384;
 /// Bytes of cells per block, about.
 pub(crate) const BLOCK_BYTES: usize = 1024 * 1024;
+/// Most cells a row of delimited text may have.
+pub(super) const WIDEST: usize = 65_536;
 /// Longest record.
 pub(crate) const LONGEST_RECORD: usize = 4 * 1024 * 1024;
 

@@ -9,13 +9,10 @@
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::ReadError;
-use super::block::{ABSENT, BLOCK_BYTES, BLOCK_ROWS, Block, CellBlock, LONGEST_RECORD, Mapping, RawBlock};
+use super::block::{ABSENT, BLOCK_BYTES, BLOCK_ROWS, Block, CellBlock, LONGEST_RECORD, Mapping, RawBlock, WIDEST};
 use super::plain_csv::{PlainLines, is_plain, longest_line};
 use super::source::{BlockSink, Source, TextEvidence};
 use crate::package::{CsvDialect, Encoding, FieldPlan, FieldsMatch, ResourcePlan};
-
-/// Most cells a row may have.
-const WIDEST: usize = 65_536;
 
 /// Reads one file; `rows` were read before it. Returns the rows read now.
 pub(super) fn read(
@@ -39,7 +36,7 @@ pub(super) fn read(
     } else {
         (plan.fields.len(), (0..plan.fields.len()).map(Some).collect())
     };
-    let mut reading = Reading { source, text, sink, rows, width, mapping, dialect };
+    let mut reading = Reading { source, text, sink, rows, width, mapping, dialect, cells: 0 };
     loop {
         // Text with quotes and the like is split here, a block at a time; everything else by the workers.
         if !reading.plain_lines()? || !reading.split_lines(&mut splitter)? {
@@ -58,6 +55,8 @@ struct Reading<'a> {
     width: usize,
     mapping: Mapping,
     dialect: &'a CsvDialect,
+    /// Cells of the block that was split last: the next has about as many.
+    cells: usize,
 }
 
 impl Reading<'_> {
@@ -109,7 +108,7 @@ impl Reading<'_> {
     /// Splits a block of rows; false at the end of the file.
     fn split_lines(&mut self, splitter: &mut Splitter) -> Result<bool, ReadError> {
         let (first_row, width) = (self.rows + 1, self.width);
-        let (mut spans, mut ragged) = (Vec::new(), Vec::new());
+        let (mut spans, mut ragged) = (Vec::with_capacity(self.cells + self.cells / 8), Vec::new());
         let mut count: usize = 0;
         let mut more = true;
         while count < BLOCK_ROWS && splitter.used < BLOCK_BYTES {
@@ -125,6 +124,7 @@ impl Reading<'_> {
             self.rows += 1;
         }
         if count > 0 {
+            self.cells = spans.len();
             let bytes = splitter.take();
             self.text.note(&bytes, self.dialect.encoding, |at| {
                 let cell = spans.iter().position(|(start, end)| start <= end && (*end as usize) > at).unwrap_or(0);

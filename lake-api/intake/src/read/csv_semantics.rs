@@ -25,7 +25,7 @@ impl BlockSink for Collect<'_> {
         let cells = match block.content {
             RawBlock::Cells(cells) => cells,
             RawBlock::Plain { bytes, delimiter, width, mapping } => {
-                cells_of_plain_lines(bytes, delimiter, width, mapping)
+                cells_of_plain_lines(bytes, delimiter, width, mapping, block.first_row)?
             }
             RawBlock::Lines { .. } | RawBlock::Batch { .. } => panic!("not cells"),
         };
@@ -147,5 +147,19 @@ fn what_is_not_utf_8_is_found_in_its_row_in_plain_text_and_in_quoted() {
         let mut text = format!("a,b,c\n{quote}1{quote},2,3\n\n4,5,6\n7,").into_bytes();
         text.extend([0xE6, b',', b'9', b'\n', b'1', b',', b'1', b',', b'1', b'\n']);
         assert!(matches!(ours(&text, "none"), Err(ReadError::Encoding { row: 3 })), "{quote}");
+    }
+}
+
+#[test]
+fn a_row_of_more_cells_than_any_real_one_is_refused_in_plain_text_and_in_quoted() {
+    for (cells, refused) in [(65_536, false), (65_537, true)] {
+        for quote in ["", "\""] {
+            let wide = vec!["1"; cells - 1].join(",");
+            let read = ours(format!("a,b,c\n1,2,3\n{quote}x{quote},{wide}\n4,5,6\n").as_bytes(), "none");
+            match read {
+                Ok(kept) => assert!(!refused && kept.1 == 1 && kept.0.len() == 2, "{cells}{quote}"),
+                Err(error) => assert!(refused && matches!(error, ReadError::TooLong { row: 2, .. }), "{cells}{quote}"),
+            }
+        }
     }
 }

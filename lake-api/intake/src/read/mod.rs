@@ -1,8 +1,8 @@
 //! Files become blocks of rows: bounded, in order, verified while they are read.
 //!
 //! One thread per resource reads the files one after the other: bytes → digest →
-//! decompression → records. It hands over blocks of some thousand rows whose cells are
-//! still text; workers turn them into columns. The digest covers the bytes that were
+//! decompression → records or, where that is enough, lines. It hands over blocks of some thousand rows
+//! whose cells are still text; workers turn them into columns. The digest covers the bytes that were
 //! parsed, not a second look at the file, so a file that changes underneath is noticed.
 
 mod block;

@@ -6,7 +6,8 @@
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
-use super::block::{ABSENT, CellBlock, Mapping, split_front};
+use super::ReadError;
+use super::block::{ABSENT, CellBlock, LONGEST_RECORD, Mapping, WIDEST, split_front};
 use crate::package::CsvDialect;
 
 /// Lines that were read and not yet handed over.
@@ -80,9 +81,22 @@ pub(super) fn longest_line(open: usize, text: &[u8]) -> usize {
     memchr(b'\n', text).map_or(0, |first| (open + first).max(memrchr(b'\n', text).unwrap_or(0)))
 }
 
-/// Finds the cells of complete plain lines.
-pub(crate) fn cells_of_plain_lines(bytes: Vec<u8>, delimiter: u8, width: usize, mapping: Mapping) -> CellBlock {
-    let mut rows = Rows { spans: Vec::with_capacity(bytes.len() / 5), width, row: 0, start: 0, ragged: Vec::new() };
+/// Finds the cells of complete plain lines, the first of which is row `first_row`.
+pub(crate) fn cells_of_plain_lines(
+    bytes: Vec<u8>,
+    delimiter: u8,
+    width: usize,
+    mapping: Mapping,
+    first_row: u64,
+) -> Result<CellBlock, ReadError> {
+    let mut rows = Rows {
+        spans: Vec::with_capacity(bytes.len() / 5),
+        width,
+        row: 0,
+        start: 0,
+        ragged: Vec::new(),
+        too_wide: None,
+    };
     let (chunks, last) = bytes.as_chunks::<64>();
     let mut place = 0;
     for chunk in chunks {
@@ -95,8 +109,11 @@ pub(crate) fn cells_of_plain_lines(bytes: Vec<u8>, delimiter: u8, width: usize, 
     }
     // A delimiter of zero would be found behind the end; nothing there is a cell.
     rows.cut_some(place, &chunk, delimiter, (1u64 << last.len()) - 1);
-    let Rows { spans, row, ragged, .. } = rows;
-    CellBlock { bytes, spans, width, rows: row as usize, ragged, mapping }
+    let Rows { spans, row, ragged, too_wide, .. } = rows;
+    match too_wide {
+        Some(row) => Err(ReadError::TooLong { row: first_row + u64::from(row), limit: LONGEST_RECORD }),
+        None => Ok(CellBlock { bytes, spans, width, rows: row as usize, ragged, mapping }),
+    }
 }
 
 /// Rows as their cells are found.
@@ -107,6 +124,8 @@ struct Rows {
     /// Where the current cell begins.
     start: u32,
     ragged: Vec<u32>,
+    /// The first row with more cells than any real one.
+    too_wide: Option<u32>,
 }
 
 impl Rows {
@@ -142,6 +161,9 @@ impl Rows {
                 return;
             }
             self.spans.resize(from + self.width, ABSENT);
+            if cells > WIDEST && self.too_wide.is_none() {
+                self.too_wide = Some(self.row);
+            }
             self.ragged.push(self.row);
         } else if self.width == 1 && self.spans.last().is_some_and(|(start, end)| start == end) {
             self.spans.truncate(from);

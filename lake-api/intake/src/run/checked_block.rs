@@ -96,7 +96,7 @@ impl Worker {
         match content {
             RawBlock::Cells(block) => Ok(columns_of_cells(&plan.fields, encoding, &block)),
             RawBlock::Plain { bytes, delimiter, width, mapping } => {
-                let block = cells_of_plain_lines(bytes, delimiter, width, mapping);
+                let block = cells_of_plain_lines(bytes, delimiter, width, mapping, first_row).map_err(refused)?;
                 Ok(columns_of_cells(&plan.fields, encoding, &block))
             }
             RawBlock::Lines { bytes, places } => {
