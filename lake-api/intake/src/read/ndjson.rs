@@ -98,7 +98,7 @@ pub(crate) fn cells_of_lines(
     seen: &mut [bool],
 ) -> Result<CellBlock, ReadError> {
     let width = fields.len();
-    let plain = PlainLines::of(fields);
+    let plain = PlainObjects::of(fields);
     // Cells that are not in their lines as they are; they come behind all lines.
     let mut written = Written { from: bytes.len(), cells: Vec::new() };
     let mut spans = vec![ABSENT; width * places.len()];
@@ -113,7 +113,7 @@ pub(crate) fn cells_of_lines(
             None => bytes.get(place.clone()).and_then(|line| std::str::from_utf8(line).ok()),
         };
         let line = line.ok_or(ReadError::Encoding { row })?;
-        if plain.read(line.as_bytes(), place.start, spans) {
+        if plain.as_ref().is_some_and(|plain| plain.read(line.as_bytes(), place.start, spans)) {
             seen.fill(true);
             continue;
         }
@@ -145,17 +145,20 @@ impl Written {
 }
 
 /// Lines with every field in its order, without escapes, blanks only behind colons and commas.
-struct PlainLines {
+struct PlainObjects {
     /// Of every field its name with quotes and colon, and whether it is of type number.
     fields: Vec<(Vec<u8>, bool)>,
 }
 
-impl PlainLines {
-    fn of(fields: &[FieldPlan]) -> Self {
-        // A name that has to be escaped is in no line like this.
-        let name = |field: &FieldPlan| format!("\"{}\":", field.source).into_bytes();
-        let is_number = |field: &FieldPlan| matches!(field.format, CellFormat::Number { .. });
-        Self { fields: fields.iter().map(|field| (name(field), is_number(field))).collect() }
+impl PlainObjects {
+    /// `None` where a name is written with escapes: no line is plain then.
+    fn of(fields: &[FieldPlan]) -> Option<Self> {
+        let field = |field: &FieldPlan| {
+            let plain = !field.source.bytes().any(is_escaped);
+            let name = format!("\"{}\":", field.source).into_bytes();
+            plain.then_some((name, matches!(field.format, CellFormat::Number { .. })))
+        };
+        Some(Self { fields: fields.iter().map(field).collect::<Option<_>>()? })
     }
 
     /// Finds the cells of a line that begins at `from` in its block. When it returns false the line is not
@@ -184,11 +187,16 @@ impl PlainLines {
     }
 }
 
+/// Whether JSON writes a character of a text in another way.
+fn is_escaped(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1F)
+}
+
 /// The cell that a plain value is, if it is one, and what follows the value.
 fn plain_value(value: &[u8], is_number: bool) -> Option<(Option<&[u8]>, &[u8])> {
     match value {
         [b'"', text @ ..] => {
-            let end = text.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))?;
+            let end = text.iter().position(|byte| is_escaped(*byte))?;
             let (cell, after) = text.split_at_checked(end)?;
             Some((Some(cell), after.strip_prefix(b"\"")?))
         }

@@ -10,14 +10,14 @@ use super::{ReadError, cells_of_lines};
 use crate::package::{DeliveryPlan, FieldsMatch};
 
 /// Three fields of different types.
-static PLAN: std::sync::LazyLock<DeliveryPlan> = std::sync::LazyLock::new(plan);
+static PLAN: std::sync::LazyLock<DeliveryPlan> = std::sync::LazyLock::new(|| plan("a"));
 
-fn plan() -> DeliveryPlan {
+fn plan(first: &str) -> DeliveryPlan {
     let folder = tempfile::tempdir().unwrap();
     let descriptor = json!({
         "oscar": {"dataset": "d", "profile": "strict"},
         "resources": [{"name": "a", "path": "a.ndjson", "hash": format!("sha256:{}", oscar_permit::Sha256Digest::of("")),
-            "schema": {"fields": [{"name": "a"}, {"name": "n", "type": "number"}, {"name": "i", "type": "integer"}]},
+            "schema": {"fields": [{"name": first}, {"name": "n", "type": "number"}, {"name": "i", "type": "integer"}]},
             "oscar": {"kind": "reference"}}]});
     fs::write(folder.path().join("a.ndjson"), "").unwrap();
     fs::write(folder.path().join("datapackage.json"), descriptor.to_string()).unwrap();
@@ -103,5 +103,20 @@ proptest! {
         let line = format!("{{{}{}{end}", pairs.join(","), blanks[2]);
         // With a blank in front no line is plain.
         prop_assert_eq!(cells(&PLAN, &line), cells(&PLAN, &format!(" {line}")), "{}", line);
+    }
+}
+
+/// As bytes of a line such a name would be another name, or the end of it.
+#[test]
+fn a_name_that_json_escapes_is_never_looked_for_as_it_is() {
+    for name in ["a\"b", "a\\n", "a\\", "a\":1,\"b", "a\tb"] {
+        let plan = plan(name);
+        let (raw, escaped) = (format!("\"{name}\""), json!(name).to_string());
+        for name in [raw, escaped] {
+            let line = format!("{{{name}:\"x\",\"n\":1,\"i\":2}}");
+            assert_eq!(cells(&plan, &line), cells(&plan, &format!(" {line}")), "{line}");
+        }
+        let (found, _) = cells(&plan, &format!("{{{}:\"x\",\"n\":1,\"i\":2}}", json!(name))).unwrap();
+        assert_eq!(found[0].as_deref(), Some("x"), "{name}");
     }
 }
