@@ -171,11 +171,10 @@ fn ascii_text_column(
     fault: impl FnMut(u32),
 ) -> ArrayRef {
     let mut texts = TextBuilder::new(block.rows);
-    block.column(place).for_each(|span| match span {
-        Some(span) if !all.as_bytes().get(span.clone()).is_some_and(|cell| missing.is(cell)) => {
-            texts.push_from(all.as_bytes(), span);
-        }
-        Some(_) | None => texts.push_null(),
+    let is_present = |span: &Range<usize>| all.as_bytes().get(span.clone()).is_some_and(|cell| !missing.is(cell));
+    block.column(place).for_each(|span| match span.filter(is_present) {
+        Some(span) => texts.push_from(all.as_bytes(), span),
+        None => texts.push_null(),
     });
     texts.finish(fault)
 }
