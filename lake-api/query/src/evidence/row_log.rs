@@ -65,6 +65,7 @@ impl RowLog {
     /// Deals all rows to their cells; every cell gets its rows in the order in which they came.
     pub(crate) fn deal(&mut self, cells: &mut [CellBuffer]) -> Result<(), NoSuchCell> {
         if let [cell] = cells {
+            self.cells.iter().all(|cell| *cell == 0).then_some(()).ok_or(NoSuchCell)?;
             cell.extend(&self.words, self.stride);
         } else {
             self.sort(cells.len()).ok_or(NoSuchCell)?;
@@ -197,6 +198,8 @@ mod tests {
     fn a_row_of_no_cell_is_not_lost_in_silence() {
         let mut log = RowLog::new(1);
         log.push(2, 1 << 32, std::iter::empty());
-        assert_eq!(log.deal(&mut [CellBuffer::default(), CellBuffer::default()]), Err(NoSuchCell));
+        for cells in 0..3 {
+            assert_eq!(log.deal(&mut vec![CellBuffer::default(); cells]), Err(NoSuchCell), "{cells}");
+        }
     }
 }
