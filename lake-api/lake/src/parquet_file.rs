@@ -1,13 +1,13 @@
 //! Batches into Parquet files of bounded size, with bounded memory.
 //!
 //! Row groups are encoded several at a time and stored in their order; a file is closed at 128 MiB.
-//! Statistics stay in the
-//! files and only where they prune something: not for the hidden person index and not for text
-//! (pseudonyms and codes come in no order). The Delta log itself gets row counts and no values.
+//! Statistics stay in the files and only where they prune something: not for the hidden person index and
+//! not for text (pseudonyms and codes come in no order). The Delta log itself gets row counts and no values.
 //!
 //! A dictionary pays for codes and not for a column whose values seldom recur. So one is given up
-//! early, is not begun again in the row groups that follow, and the hidden person index never gets one. Texts without a dictionary have their lengths
-//! apart: nothing but letters of pseudonyms, one behind the other, is compressed in less time.
+//! early, is not begun again in the row groups that follow, and the hidden person index never gets one. Texts
+//! without a dictionary have their lengths apart: nothing but letters of pseudonyms, one behind the other, is
+//! compressed in less time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -79,8 +79,7 @@ struct OpenFile {
 impl FileSeries {
     pub(crate) fn new(location: TableLocation, schema: SchemaRef) -> Result<Self, TableError> {
         let properties = properties(&schema)?;
-        let (_, writers) = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties.clone()))?
-            .into_serialized_writer()?;
+        let (_, writers) = serialized_writer(&schema, &properties)?;
         let store = location.storage().store();
         let encoders = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_ENCODERS);
         Ok(Self {
