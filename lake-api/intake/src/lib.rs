@@ -39,7 +39,7 @@ pub use error::{IntakeError, Refusal};
 pub use package::{PackageError, PathError, ResourceError};
 pub use person_index::PersonIndexError;
 pub use progress::{Progress, Silent};
-pub use pseudonymise::{KeyCheckError, KeyedPseudonymiser, Pseudonym, Pseudonymiser};
+pub use pseudonymise::{KeyCheckError, KeyedPseudonymiser, Pseudonymiser};
 pub use read::ReadError;
 pub use report::{DeliveryReport, TableReport};
 pub use run::Intake;

@@ -6,8 +6,8 @@
 //!
 //! A dictionary pays for codes and not for a column whose values seldom recur. So one is given up
 //! early, is not begun again in the row groups that follow, and the hidden person index never gets one. Texts
-//! without a dictionary have their lengths apart: nothing but letters of pseudonyms, one behind the other, is
-//! compressed in less time.
+//! and pseudonyms without a dictionary have their lengths apart. Pseudonyms are not compressed: their bits
+//! are as good as random.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::TableError;
 use crate::part_upload::PartUpload;
+use crate::pseudonym::is_stored_pseudonym;
 use crate::row_group::{EncodedRowGroup, RowGroup};
 use crate::table_location::TableLocation;
 
@@ -264,10 +265,16 @@ fn properties(schema: &SchemaRef) -> Result<WriterProperties, TableError> {
         .set_column_dictionary_enabled(column_of(PERSON_INDEX_COLUMN), false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(column_of(PERSON_INDEX_COLUMN), EnabledStatistics::None);
-    for field in schema.fields().iter().filter(|field| field.data_type() == &DataType::Utf8) {
-        properties = properties
-            .set_column_statistics_enabled(column_of(field.name()), EnabledStatistics::None)
-            .set_column_encoding(column_of(field.name()), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+    for field in schema.fields() {
+        let (column, pseudonym) = (column_of(field.name()), is_stored_pseudonym(field.data_type()));
+        if pseudonym {
+            properties = properties.set_column_compression(column.clone(), Compression::UNCOMPRESSED);
+        }
+        if pseudonym || field.data_type() == &DataType::Utf8 {
+            properties = properties
+                .set_column_statistics_enabled(column.clone(), EnabledStatistics::None)
+                .set_column_encoding(column, Encoding::DELTA_LENGTH_BYTE_ARRAY);
+        }
     }
     Ok(properties.build())
 }

@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, Statistics, project_schema};
 use datafusion::datasource::TableType;
@@ -20,11 +21,14 @@ use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use object_store::ObjectStore;
 use url::Url;
 
+use crate::pseudonym::{is_stored_pseudonym, letters_of};
 use crate::snapshot::TableSnapshot;
 use crate::table_location::TableLocation;
 use crate::{DataFile, TableError};
@@ -32,7 +36,10 @@ use crate::{DataFile, TableError};
 /// One version of one table.
 #[derive(Debug)]
 pub(crate) struct PinnedTable {
+    /// What a query sees.
     schema: SchemaRef,
+    /// What is in the files: pseudonyms as bytes.
+    stored: SchemaRef,
     files: Vec<DataFile>,
     store: Arc<dyn ObjectStore>,
     url: Url,
@@ -40,9 +47,11 @@ pub(crate) struct PinnedTable {
 
 impl PinnedTable {
     pub(crate) fn new(location: &TableLocation, snapshot: &TableSnapshot) -> Result<Self, TableError> {
+        // Text as views: see `scan_type`.
+        let stored = transform_schema_to_view(&snapshot.schema());
         Ok(Self {
-            // Text as views: see `scan_type`.
-            schema: Arc::new(transform_schema_to_view(&snapshot.schema())),
+            schema: Arc::new(with_letters(&stored)),
+            stored: Arc::new(stored),
             files: snapshot.files(location)?,
             store: location.storage().scanned(),
             url: location.storage_url()?,
@@ -92,7 +101,7 @@ impl TableProvider for PinnedTable {
         }
         state.runtime_env().register_object_store(&self.url, Arc::clone(&self.store));
         let url = ObjectStoreUrl::parse(&self.url).map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let source = Arc::new(ParquetSource::new(Arc::clone(&self.schema)));
+        let source = Arc::new(ParquetSource::new(Arc::clone(&self.stored)));
         let config = FileScanConfigBuilder::new(url, source)
             .with_file_groups(self.file_groups(state.config().target_partitions()))
             .with_statistics(self.row_statistics())
@@ -100,6 +109,31 @@ impl TableProvider for PinnedTable {
             .with_limit(limit)
             .build();
         let format = ParquetFormat::default().with_options(state.table_options().parquet.clone());
-        format.create_physical_plan(state, config).await
+        let scan = format.create_physical_plan(state, config).await?;
+        make_letters(scan, &Arc::new(state.config_options().clone()))
     }
+}
+
+/// The schema of a table whose pseudonyms have become letters.
+fn with_letters(stored: &Schema) -> Schema {
+    let fields = stored.fields().iter().map(|field| {
+        let read = field.as_ref().clone();
+        if is_stored_pseudonym(field.data_type()) { read.with_data_type(DataType::Utf8View) } else { read }
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+/// Makes the letters of the pseudonyms that are read; a scan that reads none stays as it is.
+fn make_letters(scan: Arc<dyn ExecutionPlan>, options: &Arc<ConfigOptions>) -> Result<Arc<dyn ExecutionPlan>> {
+    let read = scan.schema();
+    if !read.fields().iter().any(|field| is_stored_pseudonym(field.data_type())) {
+        return Ok(scan);
+    }
+    let mut columns = Vec::with_capacity(read.fields().len());
+    for (place, field) in read.fields().iter().enumerate() {
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), place));
+        let expr = if is_stored_pseudonym(field.data_type()) { letters_of(column, &read, options)? } else { column };
+        columns.push(ProjectionExpr { expr, alias: field.name().clone() });
+    }
+    Ok(Arc::new(ProjectionExec::try_new(columns, scan)?))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use oscar_permit::{LogicalType, PERSON_INDEX_COLUMN, PersonIndex, TableContract, TableKind};
 
-/// The Arrow type in which a table is written.
+/// The Arrow type in which a column is written, unless it holds pseudonyms (see [`arrow_schema`]).
 #[must_use]
 pub fn arrow_type(logical_type: LogicalType) -> DataType {
     match logical_type {
@@ -19,7 +19,8 @@ pub fn arrow_type(logical_type: LogicalType) -> DataType {
 }
 
 /// The Arrow type in which a query sees a column: as it was written, except that text comes as
-/// views into the file's pages, which DataFusion groups and compares up to twice as fast.
+/// views into the file's pages, which DataFusion groups and compares up to twice as fast. A pseudonym
+/// is text, too: its letters.
 #[must_use]
 pub fn scan_type(logical_type: LogicalType) -> DataType {
     match logical_type {
@@ -33,17 +34,21 @@ pub fn scan_type(logical_type: LogicalType) -> DataType {
 }
 
 /// The physical schema of a table as it is written: the contract's columns in their order and, for a table of
-/// persons, the hidden person index last (`Int32`, null where a row belongs to nobody).
+/// persons, the pseudonym as its bytes (`Binary`, see [`crate::Pseudonym`]) and the hidden person index last
+/// (`Int32`, null where a row belongs to nobody).
 #[must_use]
 pub fn arrow_schema(contract: &TableContract) -> SchemaRef {
-    let declared = contract
-        .columns
-        .iter()
-        .map(|column| Field::new(column.name.as_str(), arrow_type(column.logical_type), !column.required));
-    let hidden = match &contract.kind {
-        TableKind::Persons { .. } => Some(Field::new(PERSON_INDEX_COLUMN, DataType::Int32, true)),
-        TableKind::Reference => None,
+    let (person_key, hidden) = match &contract.kind {
+        TableKind::Persons { person_key, .. } => {
+            (Some(person_key), Some(Field::new(PERSON_INDEX_COLUMN, DataType::Int32, true)))
+        }
+        TableKind::Reference => (None, None),
     };
+    let declared = contract.columns.iter().map(|column| {
+        let pseudonym = person_key == Some(&column.name);
+        let data_type = if pseudonym { DataType::Binary } else { arrow_type(column.logical_type) };
+        Field::new(column.name.as_str(), data_type, !column.required)
+    });
     Arc::new(Schema::new(declared.chain(hidden).collect::<Vec<_>>()))
 }
 

@@ -12,10 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch};
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
-use oscar_lake::{Lake, Storage, StorageConfig, WriteMode, arrow_schema};
+use oscar_lake::{Lake, Pseudonym, Storage, StorageConfig, WriteMode, arrow_schema};
 use oscar_permit::{
     ColumnContract, ColumnName, Condition, LogicalType, RowFilter, Sha256Digest, TableContract, TableKind, TableRef,
     Value,
@@ -88,6 +88,14 @@ fn contract() -> Result<TableContract, Failure> {
     })
 }
 
+/// 128 bits without an order.
+fn pseudonym(person: i64) -> Pseudonym {
+    let [one, other] = [mix(person), mix(!person)].map(i64::to_be_bytes);
+    let mut bits = [0; 16];
+    bits.iter_mut().zip(one.into_iter().chain(other)).for_each(|(to, byte)| *to = byte);
+    Pseudonym::from_bits(bits)
+}
+
 /// Writes the rows as intake would and returns the table's version.
 async fn deliver(lake: &Lake, size: &Size) -> Result<u64, Failure> {
     let table = table_name()?;
@@ -97,8 +105,9 @@ async fn deliver(lake: &Lake, size: &Size) -> Result<u64, Failure> {
     for start in (0..size.rows).step_by(share) {
         let rows = start..(start + i64::try_from(share)?).min(size.rows);
         let person = |row: i64| mix(row) % size.persons;
+        let pseudonyms: Vec<Pseudonym> = rows.clone().map(|row| pseudonym(person(row))).collect();
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(rows.clone().map(|row| format!("{:016x}", mix(person(row)))))),
+            Arc::new(Pseudonym::column(pseudonyms.iter().map(Some))?),
             Arc::new(Int64Array::from_iter_values(rows.clone().map(|row| mix(row * 3 + 1) % size.groups))),
             Arc::new(Int64Array::from_iter_values(rows.clone().map(|row| mix(row * 5 + 2) % 100))),
             Arc::new(Float64Array::from_iter_values(rows.clone().map(|row| (mix(row * 7) % 100_000) as f64 / 100.0))),

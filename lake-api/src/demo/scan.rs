@@ -88,6 +88,12 @@ fn batch_holds_any(batch: &RecordBatch, numbers: &HashSet<Vec<u8>>) -> Result<bo
             }
             continue;
         }
+        if let Some(stored) = column.as_binary_opt::<i32>() {
+            if stored.iter().flatten().any(|bytes| occurs(bytes, numbers)) {
+                return Ok(true);
+            }
+            continue;
+        }
         for row in 0..column.len() {
             let text = array_value_to_string(column, row)
                 .map_err(|_| CliError::Failed("a column of the lake cannot be shown as text".into()))?;

@@ -60,8 +60,11 @@ fn row_person(column: oscar_permit::ColumnName) -> ColumnContract {
     }
 }
 
-/// The primary key, when all its columns enter the lake.
+/// The primary key, when all its columns enter the lake. Where every row is a person, that is the person.
 fn primary_key(plan: &ResourcePlan) -> Vec<oscar_permit::ColumnName> {
+    if let PersonPlan::Rows { column, .. } = &plan.person {
+        return vec![column.clone()];
+    }
     let columns: Option<Vec<_>> = plan.keys.iter().find(|key| key.primary).and_then(|key| {
         key.fields
             .iter()

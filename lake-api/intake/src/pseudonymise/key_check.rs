@@ -7,9 +7,9 @@
 
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
-use oscar_lake::{KeyPurpose, SecretKey};
+use oscar_lake::{KeyPurpose, Pseudonym, SecretKey};
 
-use super::pseudonymiser::{Pseudonym, keyed, tag};
+use super::pseudonymiser::{keyed, tag};
 
 const CONSTANT: &[u8] = b"oscar key check\0";
 

@@ -7,5 +7,5 @@ mod pseudonymiser;
 pub use key_check::KeyCheckError;
 pub(crate) use key_check::confirm;
 pub(crate) use person_key::PersonKeyForm;
-pub use pseudonymiser::{KeyedPseudonymiser, Pseudonym, Pseudonymiser};
+pub use pseudonymiser::{KeyedPseudonymiser, Pseudonymiser};
 pub(crate) use pseudonymiser::{keyed, tag};

@@ -3,49 +3,12 @@
 //! The embedded method is HMAC-SHA-256 under a key that is itself derived from the master
 //! key and the permit's id, cut to 128 bits. Two permits therefore share no pseudonym, and
 //! nobody who knows all person numbers can recompute one without the key.
-//!
-//! A pseudonym is written with 32 of the letters `a` to `p`, one for every four bits. It
-//! has no digits on purpose: no scan for person numbers can ever mistake one.
 
 use hmac::{Hmac, KeyInit, Mac};
 use oscar_permit::PermitId;
 use sha2::Sha256;
 
-use oscar_lake::{KeyError, KeyProvider, KeyPurpose, SecretKey};
-
-/// 128 bits that stand for a person under one permit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Pseudonym([u8; 16]);
-
-impl Pseudonym {
-    /// Letters that it is written with.
-    pub const LETTERS: usize = 32;
-
-    /// A pseudonym of 128 bits.
-    #[must_use]
-    pub const fn from_bits(bits: [u8; 16]) -> Self {
-        Self(bits)
-    }
-
-    /// Its 32 letters, ASCII.
-    #[must_use]
-    pub fn letters(&self) -> [u8; Self::LETTERS] {
-        let mut letters = [0; Self::LETTERS];
-        let (quarters, _) = self.0.as_chunks::<4>();
-        for (to, bits) in letters.as_chunks_mut::<8>().0.iter_mut().zip(quarters) {
-            *to = eight_letters(u32::from_be_bytes(*bits)).to_be_bytes();
-        }
-        letters
-    }
-}
-
-/// Four bits in every byte, the first four in the highest, each as a letter from `a` on.
-const fn eight_letters(bits: u32) -> u64 {
-    let halves = (bits as u64 | (bits as u64) << 16) & 0x0000_ffff_0000_ffff;
-    let bytes = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-    fours + u64::from_be_bytes([b'a'; 8])
-}
+use oscar_lake::{KeyError, KeyProvider, KeyPurpose, Pseudonym, SecretKey};
 
 /// Turns person keys in their normal form into pseudonyms of one permit.
 ///
@@ -131,12 +94,6 @@ mod tests {
     fn a_pseudonym_has_no_digit() {
         let letters = of("P-1", b"x").letters();
         assert!(letters.iter().all(|letter| (b'a'..=b'p').contains(letter)));
-    }
-
-    #[test]
-    fn every_four_bits_are_a_letter() {
-        let bits = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10];
-        assert_eq!(&Pseudonym::from_bits(bits).letters(), b"abcdefghijklmnopponmlkjihgfedcba");
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Intake {
             return Ok(report);
         }
         self.check_append(&plan, permit, &state).await?;
-        let tables = self.take_tables_in(&plan, permit, progress).await?;
+        let tables = self.take_tables_in(&plan, permit, &state, progress).await?;
         progress.committing();
         self.accept(&plan, permit, tables).await
     }
@@ -152,8 +152,10 @@ impl Intake {
         &self,
         plan: &DeliveryPlan,
         permit: &DataPermit,
+        state: &TenantState,
         progress: &dyn Progress,
     ) -> Result<BTreeMap<TableName, TakenIn>, IntakeError> {
+        let base = state.dataset(&plan.contract.dataset).filter(|_| plan.mode == DeliveryMode::Append);
         let services = self.person_services(permit).await?;
         let hasher = KeyHasher::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -172,6 +174,7 @@ impl Intake {
                 table: TableRef::new(plan.contract.dataset.clone(), resource.table.clone()),
                 contract,
                 mode: write_mode(plan.mode),
+                base_version: base.and_then(|base| base.tables.get(&resource.table)).map(|table| table.version),
                 quarantine_share: plan.quarantine_share,
                 services: &services,
                 hasher: &hasher,

@@ -10,10 +10,10 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use oscar_lake::Pseudonym;
 use parking_lot::RwLock;
 
 use crate::fast_hash::FastHash;
-use crate::pseudonymise::Pseudonym;
 
 /// Places at the start and at most; powers of two.
 const FEWEST_PLACES: usize = 1 << 10;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array};
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Int64Type};
 use hmac::Hmac;
-use oscar_lake::person_index_to_storage;
+use oscar_lake::{Pseudonym, person_index_to_storage};
 use oscar_permit::PersonIndex;
 use sha2::Sha256;
 use tokio::runtime::Handle;
@@ -15,7 +15,7 @@ use super::person_cache::{CellKey, Person, PersonCache};
 use crate::IntakeError;
 use crate::fast_hash::FastMap;
 use crate::person_index::{HashedKey, PersonIndexStore};
-use crate::pseudonymise::{PersonKeyForm, Pseudonym, Pseudonymiser, tag};
+use crate::pseudonymise::{PersonKeyForm, Pseudonymiser, tag};
 
 /// What all tables of a delivery use to name persons.
 #[derive(Clone)]
@@ -128,24 +128,14 @@ impl Persons {
 
 /// The two columns of persons; where a row has none, both are null.
 fn assemble(persons: &[Option<Person>], wrong: Vec<u32>) -> Result<Named, IntakeError> {
-    let present = persons.iter().flatten().count();
-    let mut letters = Vec::with_capacity(present * Pseudonym::LETTERS);
-    let mut ends = Vec::with_capacity(persons.len() + 1);
-    ends.push(0);
-    for person in persons {
-        if let Some(person) = person {
-            letters.extend_from_slice(&person.pseudonym.letters());
-        }
-        ends.push(i32::try_from(letters.len()).map_err(|_| IntakeError::Interrupted)?);
-    }
-    let some = |person: &Option<Person>| person.is_some();
-    let nulls = (present < persons.len()).then(|| persons.iter().map(some).collect::<NullBuffer>());
+    let pseudonyms = Pseudonym::column(persons.iter().map(|person| person.as_ref().map(|person| &person.pseudonym)));
+    let pseudonyms = pseudonyms.map_err(|_| IntakeError::Interrupted)?;
+    let nulls = pseudonyms.nulls().cloned();
+    let present = persons.len() - pseudonyms.null_count();
     let index = |person: &Option<Person>| person.map_or(0, |person| person_index_to_storage(PersonIndex(person.index)));
     let indexes: Vec<i32> = persons.iter().map(index).collect();
-    let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
-    let pseudonyms = StringArray::try_new(offsets, Buffer::from_vec(letters), nulls.clone());
     Ok(Named {
-        pseudonyms: Arc::new(pseudonyms.map_err(|_| IntakeError::Interrupted)?),
+        pseudonyms: Arc::new(pseudonyms),
         indexes: Arc::new(Int32Array::new(ScalarBuffer::from(indexes), nulls)),
         wrong,
         present: present as u64,

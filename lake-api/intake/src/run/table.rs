@@ -40,6 +40,8 @@ pub(crate) struct TableContext<'a> {
     pub(crate) table: TableRef,
     pub(crate) contract: &'a TableContract,
     pub(crate) mode: WriteMode,
+    /// The version that rows are added to.
+    pub(crate) base_version: Option<u64>,
     pub(crate) quarantine_share: f64,
     pub(crate) services: &'a PersonServices,
     pub(crate) hasher: &'a KeyHasher,
@@ -97,7 +99,8 @@ struct Collector<'a> {
 impl<'a> Collector<'a> {
     async fn start(plan: &'a ResourcePlan, context: &'a TableContext<'a>) -> Result<Self, IntakeError> {
         let schema = arrow_schema(context.contract);
-        let writer = context.lake.table_writer(&context.table, Arc::clone(&schema), context.mode, None).await?;
+        let (columns, base) = (Arc::clone(&schema), context.base_version);
+        let writer = context.lake.table_writer(&context.table, columns, context.mode, base).await?;
         Ok(Self {
             plan,
             context,

@@ -17,7 +17,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every text and number below the folder, decoded.
+/// Every text and number below the folder, decoded; bytes as far as they are text.
 pub(crate) fn everything_below(folder: &Path) -> Vec<String> {
     let mut paths = Vec::new();
     files(folder, &mut paths);
@@ -28,6 +28,10 @@ pub(crate) fn everything_below(folder: &Path) -> Vec<String> {
         if path.extension().is_some_and(|word| word == "parquet") {
             for batch in parquet_batches(bytes::Bytes::from(bytes)) {
                 for column in batch.columns() {
+                    if let Some(stored) = column.as_binary_opt::<i32>() {
+                        texts.extend(stored.iter().flatten().map(|bytes| String::from_utf8_lossy(bytes).into_owned()));
+                        continue;
+                    }
                     let decoded = arrow::compute::cast(column, &DataType::Utf8).unwrap();
                     texts.extend(decoded.as_string::<i32>().iter().flatten().map(str::to_owned));
                 }

@@ -11,7 +11,7 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use object_store::ObjectStoreExt;
 use oscar_intake::{DeliveryReport, Intake, IntakeError, Refusal, Silent};
 use oscar_journal::{Journal, JournalKey, JournalOptions};
-use oscar_lake::{FileKeys, Lake, Storage, StorageConfig};
+use oscar_lake::{FileKeys, Lake, Pseudonym, Storage, StorageConfig};
 use oscar_permit::{DataPermit, Sha256Digest, TableRef};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use serde_json::{Value, json};
@@ -205,8 +205,13 @@ pub(crate) fn put_csv(spoke: &Spoke, csv: &[u8], fields: &Value, section: &Value
     write(&spoke.package(), &single("data.csv", csv, fields, section), &[("data.csv", csv)]);
 }
 
+/// Cells as text; pseudonyms as the letters that a query sees.
 pub(crate) fn texts(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {
     let array = batch.column_by_name(column).unwrap_or_else(|| panic!("no column {column}"));
+    if let Some(stored) = array.as_binary_opt::<i32>() {
+        let letters = |bytes: &[u8]| Pseudonym::from_bits(bytes.try_into().unwrap()).letters().to_vec();
+        return stored.iter().map(|bytes| Some(String::from_utf8(letters(bytes?)).unwrap())).collect();
+    }
     let array = arrow::compute::cast(array, &arrow::datatypes::DataType::Utf8).unwrap();
     array.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
 }

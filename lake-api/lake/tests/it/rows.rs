@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use datafusion::prelude::SessionContext;
-use oscar_lake::{Lake, arrow_schema};
+use oscar_lake::{Lake, Pseudonym, arrow_schema};
 use oscar_permit::{
     ColumnContract, ColumnName, DatasetContract, DatasetName, LogicalType, Sha256Digest, TableContract, TableKind,
     TableName, TableRef,
@@ -67,6 +67,16 @@ pub(crate) fn schema() -> SchemaRef {
     arrow_schema(contract().tables.values().next().unwrap())
 }
 
+/// The pseudonym of the person of that number.
+pub(crate) fn pseudonym(number: i64) -> Pseudonym {
+    Pseudonym::from_bits((u128::from(number.cast_unsigned()) << 64 | 0x6f73_6361_7220_686f).to_be_bytes())
+}
+
+/// It as a query sees it.
+pub(crate) fn letters(number: i64) -> String {
+    String::from_utf8(pseudonym(number).letters().to_vec()).unwrap()
+}
+
 /// One row per number; the number is in `contacts`, and every nullable column has a null.
 pub(crate) fn batch(numbers: impl IntoIterator<Item = i64>) -> RecordBatch {
     let numbers: Vec<i64> = numbers.into_iter().collect();
@@ -74,8 +84,9 @@ pub(crate) fn batch(numbers: impl IntoIterator<Item = i64>) -> RecordBatch {
     let days = |n: i64| i32::try_from(n % 20_000).unwrap();
     let person = |n: i64| -i32::try_from(n).unwrap();
     let seen: TimestampMicrosecondArray = present().map(|n| n.map(|n| n * 1_000_003)).collect();
+    let pseudonyms: Vec<Pseudonym> = numbers.iter().copied().map(pseudonym).collect();
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(numbers.iter().map(|n| format!("pseudonym-{n}")))),
+        Arc::new(Pseudonym::column(pseudonyms.iter().map(Some)).unwrap()),
         Arc::new(Int64Array::from(numbers.clone())),
         Arc::new(present().map(|n| n.map(|n| n as f64 / 4.0)).collect::<Float64Array>()),
         Arc::new(present().map(|n| n.map(|n| n % 2 == 0)).collect::<BooleanArray>()),

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
+    ArrayRef, AsArray, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
     TimestampMicrosecondArray,
 };
-use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
+use oscar_lake::Pseudonym;
 use oscar_permit::{Condition, PERSON_INDEX_COLUMN, RowFilter, TableRef, Value};
 use oscar_query::{
     CheckedQuery, PermittedCatalog, PinnedVersions, QueryError, QueryLimits, check, evidence_from_tables,
@@ -21,6 +23,8 @@ use crate::fixture::{catalog, name, table_ref};
 
 /// Persons in the fixture.
 pub(crate) const PERSONS: i64 = 400;
+/// Persons who have contacts alone.
+const OTHERS: i64 = 20;
 
 /// Regions 1 to 3 are visible; region 9 is hidden by the permit's row filter, and its rows
 /// are poisonous: ages of zero and text that is no number.
@@ -35,8 +39,23 @@ fn mix(seed: i64) -> i64 {
     (x >> 1).cast_signed()
 }
 
+fn pseudonym(person: i64) -> Pseudonym {
+    Pseudonym::from_bits(u128::from(mix(person * 31 + 7).cast_unsigned()).to_be_bytes())
+}
+
 fn key(person: i64) -> String {
-    format!("p{:08x}", mix(person * 31 + 7) & 0xFFFF_FFFF)
+    String::from_utf8(pseudonym(person).letters().to_vec()).unwrap()
+}
+
+/// A column of the fixture as the lake stores it.
+pub(crate) fn as_stored(column: &ArrayRef, data_type: &DataType) -> ArrayRef {
+    if data_type != &DataType::Binary {
+        return cast(column, data_type).unwrap();
+    }
+    let known: BTreeMap<String, Pseudonym> =
+        (1..=PERSONS + OTHERS).map(|person| (key(person), pseudonym(person))).collect();
+    let pseudonyms = column.as_string_view().iter().map(|letters| letters.map(|letters| &known[letters]));
+    Arc::new(Pseudonym::column(pseudonyms).unwrap())
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
@@ -93,7 +112,7 @@ fn residents(visible: impl Fn(&Resident) -> bool) -> RecordBatch {
 /// Contacts: zero to five per person, also of persons the residents do not have.
 fn contacts() -> RecordBatch {
     let rows: Vec<(i64, i64)> =
-        (1..=PERSONS + 20).flat_map(|person| (0..mix(person * 13) % 6).map(move |visit| (person, visit))).collect();
+        (1..=PERSONS + OTHERS).flat_map(|person| (0..mix(person * 13) % 6).map(move |visit| (person, visit))).collect();
     let diagnosis = |row: &(i64, i64)| ["A", "B", "C", "D"][usize::try_from(mix(row.0 * 17 + row.1) % 4).unwrap()];
     batch(vec![
         ("person_id", Arc::new(StringViewArray::from_iter_values(rows.iter().map(|row| key(row.0))))),

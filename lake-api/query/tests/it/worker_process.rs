@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::prelude::SessionContext;
 use oscar_lake::{Lake, Storage, StorageConfig, WriteMode, arrow_schema};
@@ -16,7 +15,7 @@ use oscar_query::{
 };
 use oscar_vetting::Evidence;
 
-use crate::data::{filtered_catalog, stored};
+use crate::data::{as_stored, filtered_catalog, stored};
 
 const SQL: &str = "SELECT r.sex, count(*) AS n, sum(c.cost) AS cost FROM resident r JOIN contact c ON r.person_id = c.person_id GROUP BY r.sex";
 
@@ -34,7 +33,7 @@ async fn job(root: &Path, sql: &str) -> QueryJob {
             let columns = schema
                 .fields()
                 .iter()
-                .map(|field| cast(batch.column_by_name(field.name()).unwrap(), field.data_type()).unwrap());
+                .map(|field| as_stored(batch.column_by_name(field.name()).unwrap(), field.data_type()));
             writer.write(RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()).await.unwrap();
         }
         let version = writer.commit(&Sha256Digest::of(table.to_string())).await.unwrap();
