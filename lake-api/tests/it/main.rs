@@ -20,4 +20,5 @@ mod offline_verification;
 mod openapi;
 mod permit_ends;
 mod releases;
+mod worker;
 mod world;

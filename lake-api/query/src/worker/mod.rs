@@ -6,7 +6,8 @@
 //!                        ◀── private messages (stderr) ── to the log inside the workspace
 //! ```
 //!
-//! A query that exhausts memory or crashes takes its process with it and nothing else. The
+//! A query that exhausts memory or crashes takes its process with it and nothing else: the engine keeps
+//! to the job's limit, and the system to one above it (`RLIMIT_DATA`), whatever the engine fails to count. The
 //! worker gets no environment but the storage credentials and the log filter, runs the
 //! gate again on the statement it was given, and is killed when the parent stops waiting:
 //! at the deadline, on cancellation, and when the parent itself is dropped.
@@ -21,6 +22,9 @@ use oscar_vetting::Evidence;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::QueryError;
+
+/// Longest answer in bytes.
+const MAX_ANSWER_BYTES: u64 = 1 << 30;
 
 /// What the worker says.
 #[derive(Debug, Serialize, Deserialize)]

@@ -10,11 +10,9 @@ use oscar_vetting::Evidence;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
-use super::Answer;
+use super::{Answer, MAX_ANSWER_BYTES};
 use crate::backend::{QueryBackend, QueryError, QueryJob};
 
-/// Longest answer in bytes.
-const MAX_ANSWER_BYTES: u64 = 1 << 30;
 /// Seconds the worker gets beyond the job's deadline to say so itself.
 const GRACE_SECONDS: u64 = 5;
 /// Lines of a worker's private messages that are kept.
