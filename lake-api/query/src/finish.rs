@@ -13,10 +13,12 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{cast, concat_batches, nullif};
+use arrow::compute::{CastOptions, cast, concat_batches, nullif};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit};
+use arrow::util::display::FormatOptions;
 use datafusion::common::{Column, DataFusionError, Result as EngineResult};
 use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -26,6 +28,9 @@ use oscar_vetting::{KeyValue, VettedTable, VettedValue};
 use crate::gate::{CheckedQuery, OutputRole};
 use crate::output::{OutputColumn, OutputTable};
 use crate::total::total;
+
+/// A cast that gives NULL where it cannot be made.
+const SAFE: CastOptions<'static> = CastOptions { safe: true, format_options: FormatOptions::new() };
 
 /// Why there is no result. Neutral.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,8 +122,7 @@ impl CheckedQuery {
         });
         let cells = scan.project(named.collect::<Vec<_>>())?.build()?;
         let plan = above(&self.plan, cells)?;
-        let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
-        let frame = context.execute_logical_plan(plan).await?;
+        let frame = plainly().execute_logical_plan(plan).await?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let batches = frame.collect().await?;
         let schema = batches.first().map_or(schema, RecordBatch::schema);
@@ -142,6 +146,18 @@ impl CheckedQuery {
         }
         OutputTable::new(columns, arrays, batch.num_rows()).ok_or(FinishError::Shape)
     }
+}
+
+/// An engine that computes a plan as it stands. The cells are few and the statement is anybody's: an optimiser that
+/// puts expressions into one another makes 2³⁵ terms of 35 columns, each of which is the last one twice.
+fn plainly() -> SessionContext {
+    let state = SessionStateBuilder::new()
+        .with_config(SessionConfig::new().with_target_partitions(1))
+        .with_default_features()
+        .with_optimizer_rules(Vec::new())
+        .with_physical_optimizer_rules(Vec::new())
+        .build();
+    SessionContext::new_with_state(state)
 }
 
 /// The plan with the boundary replaced by vetted cells. Above the boundary the gate allows
@@ -196,11 +212,11 @@ fn array(values: impl Iterator<Item = ScalarValue>, data_type: &DataType) -> Eng
     let typed = |value: ScalarValue| match (value, data_type) {
         (ScalarValue::Null, _) => ScalarValue::try_from(data_type),
         // The sum of integers is an integer in SQL; rounding to significant digits may
-        // leave a fraction only below 1.
+        // leave a fraction only below 1. One that is too large has no value, like everything that would fail.
         (ScalarValue::Float64(Some(number)), DataType::Int64) => {
-            ScalarValue::Float64(Some(number.round())).cast_to(data_type)
+            ScalarValue::Float64(Some(number.round())).cast_to_with_options(data_type, &SAFE)
         }
-        (value, _) => value.cast_to(data_type),
+        (value, _) => value.cast_to_with_options(data_type, &SAFE),
     };
     let typed: Vec<ScalarValue> = values.map(typed).collect::<EngineResult<_>>()?;
     if typed.is_empty() { Ok(new_null_array(data_type, 0)) } else { ScalarValue::iter_to_array(typed) }

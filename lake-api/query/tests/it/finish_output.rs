@@ -91,6 +91,27 @@ async fn arithmetic_that_fails_on_a_value_shows_the_mark_and_lets_the_release_go
 }
 
 #[tokio::test]
+async fn a_sum_that_is_no_number_of_its_type_is_the_mark() {
+    let query = query("SELECT sex, sum(age) AS n FROM resident GROUP BY sex");
+    let mut table = counts(&query, &[("f", None), ("m", None)]);
+    for (row, value) in table.rows.iter_mut().zip([9.3e18, 9.2e18]) {
+        row.values = vec![Some(VettedValue::Decimal(oscar_vetting::OrderedF64::new(value)))];
+    }
+    let finished = query.finish(&table).await.unwrap();
+    assert_eq!(text(finished.to_csv()), "sex,n\nf,..\nm,9200000000000000000\n");
+}
+
+#[tokio::test]
+async fn columns_that_are_each_the_last_one_twice_are_computed_one_by_one() {
+    let doubled: String = (1..36).map(|n| format!(", c{n} AS (SELECT sex, a + a AS a FROM c{})", n - 1)).collect();
+    let sql = format!(
+        "WITH c0 AS (SELECT sex, count(*) AS a FROM resident GROUP BY sex){doubled} SELECT sex, a FROM c35 WHERE a > 0 ORDER BY a"
+    );
+    let table = finished(&sql, &[("f", Some(2)), ("m", Some(1)), ("x", None)]).await;
+    assert_eq!(text(table.to_csv()), "sex,a\nm,34359738368\nf,68719476736\n");
+}
+
+#[tokio::test]
 async fn text_that_looks_like_a_formula_is_disarmed_in_csv_only() {
     let rows = [("=1+1", Some(10)), ("-x", Some(20)), ("a,\"b\"", Some(30)), ("", Some(40)), ("@cmd", Some(50))];
     let table = finished("SELECT sex, count(*) AS n FROM resident GROUP BY sex", &rows).await;
