@@ -275,6 +275,13 @@ pub struct Submission {
     pub profile_digest: Sha256Digest,
 }
 
+impl Submission {
+    /// The datasets it asks of, once for every table.
+    pub fn datasets(&self) -> impl Iterator<Item = &DatasetName> {
+        self.versions.keys().map(|table| &table.dataset)
+    }
+}
+
 /// Vetting's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

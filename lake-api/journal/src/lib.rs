@@ -55,7 +55,8 @@ pub use journal::{Journal, JournalOptions, Snapshot};
 pub use key::{JournalKey, KeyError, VerifyingKey, verifying_key_from_hex, verifying_key_to_hex};
 pub use record::{Actor, Entry, Head, Record, Recorded};
 pub use state::{
-    DatasetState, FoldError, LedgerRef, MAX_REASON, PermitUsage, Published, REQUIRED_VOTES, ReleaseRecord,
-    ReleaseState, ReviewError, StateOwner, TenantState, TransitionError, Vetted, Vote, VotesView, transition,
+    DatasetState, FoldError, LedgerRef, MAX_REASON, PLATFORM_FAILURE, PRICE_OF_A_LIMIT, PermitUsage, Published,
+    REQUIRED_VOTES, ReleaseRecord, ReleaseState, ReviewError, StateOwner, TenantState, TransitionError, Vetted, Vote,
+    VotesView, transition,
 };
 pub use verify::{VerifyError, VerifyOptions, VerifyReport, verify};

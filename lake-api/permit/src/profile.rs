@@ -47,13 +47,13 @@ pub struct Dominance {
     pub k_percent: f64,
 }
 
-/// Limits per tenant and permit over a permit's whole life. Refused tries count.
+/// Limits for a tenant: under every permit, and on every dataset under all its permits. Refused tries count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Quotas {
     /// Submitted releases, refused ones included.
     pub releases: u32,
-    /// Released cells.
+    /// Released cells: figures, so a row of three aggregates has three.
     pub cells: u32,
     /// Cells of one release.
     pub cells_per_release: u32,

@@ -52,7 +52,7 @@ pub struct Permit {
     pub quota: Option<Quota>,
 }
 
-/// Use of a permit so far.
+/// Use of a permit so far, or of one of its datasets under all permits, whichever is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Quota {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oscar_journal::{ReleaseRecord, ReleaseState};
+use oscar_journal::{PLATFORM_FAILURE, ReleaseRecord, ReleaseState};
 use oscar_permit::ReleaseId;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -145,7 +145,7 @@ impl ReleaseService {
         };
         let vetting = self.platform.journal.state().release(id).map(|record| record.state());
         if failures >= MAX_ATTEMPTS && vetting == Some(ReleaseState::Vetting) {
-            match self.fail(id, "platform-failure").await {
+            match self.fail(id, PLATFORM_FAILURE).await {
                 Ok(()) => {
                     self.work.lock().remove(id);
                     return;

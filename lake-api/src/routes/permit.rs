@@ -39,10 +39,11 @@ async fn permit(app: &App, grant: &HeldGrant, state: &TenantState) -> Permit {
     // Threshold and quota are shown where they can be told; the dominance rule never is.
     let profile =
         Scope::now(&app.platform, permit, state).await.and_then(|scope| scope.strictest_profile(&app.platform)).ok();
+    let granted = || permit.datasets.iter().map(|grant| &grant.dataset);
     let quota = profile.as_ref().map(|profile| Quota {
-        releases_used: state.usage(&permit.id).submitted,
+        releases_used: state.submissions_used(&permit.id, granted()),
         releases: u64::from(profile.quotas.releases),
-        cells_used: state.cells_used(&permit.id),
+        cells_used: state.cells_used(&permit.id, granted()),
         cells: u64::from(profile.quotas.cells),
     });
     let datasets: BTreeMap<String, Vec<String>> = permit

@@ -47,14 +47,16 @@ pub(crate) fn of_scope(error: &ScopeError) -> Rejection {
 
 fn of_review(error: ReviewError) -> Rejection {
     match error {
-        ReviewError::ReleasesUsedUp => {
-            Rejection::conflict("quota-releases", "The permit's number of releases is used up; refused ones count.")
-                .remedy("Ask the authority that gave the permit.")
-        }
-        ReviewError::CellsUsedUp | ReviewError::TooManyCells => {
-            Rejection::conflict("quota-cells", "The permit's number of cells would be exceeded.")
-                .remedy("Ask for fewer or coarser groups.")
-        }
+        ReviewError::ReleasesUsedUp => Rejection::conflict(
+            "quota-releases",
+            "The number of releases under the permit, or on one of its datasets, is used up; refused ones count.",
+        )
+        .remedy("Ask the authority that gave the permit."),
+        ReviewError::CellsUsedUp | ReviewError::TooManyCells => Rejection::conflict(
+            "quota-cells",
+            "The number of cells under the permit, or on one of its datasets, would be exceeded.",
+        )
+        .remedy("Ask for fewer or coarser groups."),
         ReviewError::PersonNumber => {
             Rejection::unprocessable("person-number", "A text holds something of the form of a person number.")
                 .remedy("Remove it; what you send is recorded.")

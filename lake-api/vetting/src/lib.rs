@@ -26,7 +26,6 @@ mod key_value;
 mod layout;
 mod ledger;
 mod person_set;
-mod quota;
 mod random_draw;
 mod receipt;
 mod rounding;
@@ -42,7 +41,6 @@ pub use evidence_check::{EvidenceError, check_evidence};
 pub use judge::judge;
 pub use key_value::{KeyValue, OrderedF64};
 pub use ledger::{Family, LedgerTable};
-pub use quota::{QuotaExceeded, QuotaUse, quota_decision};
 pub use random_draw::DrawSecret;
 pub use receipt::{PinnedTable, Receipt, ReceiptError, ReleaseBasis, SignedReceipt};
 pub use rounding::{round_count, round_significant};
@@ -50,5 +48,5 @@ pub use rule::{RuleFinding, RuleId, Scope, Severity};
 pub use table::{Note, SUPPRESSION_MARK, VettedRow, VettedTable, VettedValue, cell_text};
 pub use verdict::{HiddenCell, Judgement, ReleaseContext, ReviewReason, Verdict};
 
-/// Above this many cells a table is looked at by people.
+/// Above this many cells, which are its figures, a table is looked at by people.
 pub const MANY_CELLS: usize = 500;

@@ -25,7 +25,7 @@ pub use lifecycle::{ReleaseState, StateOwner};
 pub use release::{Published, ReleaseRecord, Vetted, Vote, VotesView};
 pub use review::{MAX_REASON, REQUIRED_VOTES, ReviewError};
 pub use transition::{TransitionError, transition};
-pub use usage::PermitUsage;
+pub use usage::{PLATFORM_FAILURE, PRICE_OF_A_LIMIT, PermitUsage};
 
 use crate::event::Event;
 use crate::record::{Actor, Entry, Record};

@@ -30,11 +30,15 @@ pub enum ReviewError {
     /// A person number in a text that would stay in the journal for ever.
     #[error("the text holds something that looks like a person number; leave it out")]
     PersonNumber,
-    /// All submissions of the permit are used up.
-    #[error("the permit's number of releases is used up, refused ones included; ask the authority for more")]
+    /// All submissions under the permit or on a dataset are used up.
+    #[error(
+        "the number of releases under the permit, or on one of its datasets, is used up, refused ones included; ask the authority for more"
+    )]
     ReleasesUsedUp,
-    /// All cells of the permit are used up.
-    #[error("the permit's number of released cells would be exceeded; ask for fewer cells")]
+    /// All cells under the permit or on a dataset are used up.
+    #[error(
+        "the number of released cells under the permit, or on one of its datasets, would be exceeded; ask for fewer cells"
+    )]
     CellsUsedUp,
     /// Too many cells at once.
     #[error("the release has more cells than the profile allows at once; ask for coarser groups")]
@@ -53,7 +57,7 @@ impl TenantState {
         submission: Submission,
         quotas: &Quotas,
     ) -> Result<Vec<Event>, ReviewError> {
-        let used = self.usage(&submission.permit).submitted;
+        let used = self.submissions_used(&submission.permit, submission.datasets());
         free_of_person_numbers(&[&submission.title, &submission.purpose_note, &submission.sql])?;
         let event = Event::ReleaseSubmitted { release: release.clone(), submission: Box::new(submission) };
         let events = self.allowed(actor, event)?;
@@ -79,8 +83,8 @@ impl TenantState {
         }
         let events =
             self.allowed(actor, Event::VettingFinished { release: release.clone(), result: Box::new(result) })?;
-        let permit = self.release(release).map(|known| known.submission().permit.clone());
-        let used = permit.map_or(0, |permit| self.cells_used(&permit));
+        let asked = self.release(release).map(|known| known.submission());
+        let used = asked.map_or(0, |asked| self.cells_used(&asked.permit, asked.datasets()));
         if leaves && cells > u64::from(quotas.cells_per_release) {
             Err(ReviewError::TooManyCells)
         } else if leaves && used.saturating_add(cells) > u64::from(quotas.cells) {

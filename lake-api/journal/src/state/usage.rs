@@ -1,10 +1,23 @@
-//! What has been used up of each permit's quotas.
+//! What has been used up of quotas: of every permit's, and of every dataset's over all permits of the tenant.
+//!
+//! Two permits for one dataset are two ways of asking about the same persons, so what counts is the one of
+//! the two that has been asked more.
 
-use oscar_permit::{PermitId, Sha256Digest};
+use std::collections::BTreeSet;
+
+use oscar_permit::{DatasetName, PermitId, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 use super::{ReleaseRecord, TenantState};
 use crate::event::{Event, Verdict};
+
+/// What a submission costs that ends on a limit of time or memory, or on a failure. Whether it does may depend on one
+/// person's rows (a join that multiplies them under a condition), and nobody looks at it: so it can be done a few
+/// times and not a few hundred times.
+pub const PRICE_OF_A_LIMIT: u64 = 10;
+
+/// Code of the failure that is nobody's but the platform's.
+pub const PLATFORM_FAILURE: &str = "platform-failure";
 
 /// The use made of one permit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +29,7 @@ pub struct PermitUsage {
     pub submitted: u64,
     /// Refused ones among them.
     pub refused: u64,
-    /// Ones whose vetting failed.
+    /// Ones that ended on a limit or a failure of their own, and not of the platform.
     pub failed: u64,
     /// Published ones.
     pub published: u64,
@@ -29,16 +42,33 @@ impl TenantState {
         self.usage.get(permit).cloned().unwrap_or_default()
     }
 
-    /// Cells released or reserved under a permit: what is on its way out counts already.
+    /// Submissions so far under a permit, or on one of its datasets under whatever permit, whichever are more. One
+    /// that ended on a limit counts [`PRICE_OF_A_LIMIT`] times.
     #[must_use]
-    pub fn cells_used(&self, permit: &PermitId) -> u64 {
-        self.ledger
-            .iter()
-            .filter(|entry| {
-                self.releases.get(&entry.release).is_some_and(|release| release.submission().permit == *permit)
-            })
-            .map(|entry| entry.cells)
-            .sum()
+    pub fn submissions_used<'d>(&self, permit: &PermitId, datasets: impl IntoIterator<Item = &'d DatasetName>) -> u64 {
+        let PermitUsage { submitted, failed, .. } = self.usage(permit);
+        let under = submitted + failed * (PRICE_OF_A_LIMIT - 1);
+        let price = |release: &ReleaseRecord| {
+            let failed = release.failure().is_some_and(is_of_the_statement);
+            u64::from(release.round()) + if failed { PRICE_OF_A_LIMIT - 1 } else { 0 }
+        };
+        let on = |dataset: &DatasetName| {
+            let asked = self.releases.values().filter(|release| asks_of(release, dataset));
+            asked.map(|release| price(release)).sum()
+        };
+        distinct(datasets).into_iter().map(on).fold(under, u64::max)
+    }
+
+    /// Cells released or reserved under a permit, or on one of its datasets under whatever permit, whichever are
+    /// more: what is on its way out counts already.
+    #[must_use]
+    pub fn cells_used<'d>(&self, permit: &PermitId, datasets: impl IntoIterator<Item = &'d DatasetName>) -> u64 {
+        let of = |counts: &dyn Fn(&ReleaseRecord) -> bool| -> u64 {
+            let release = |id| self.releases.get(id).is_some_and(|release| counts(release));
+            self.ledger.iter().filter(|entry| release(&entry.release)).map(|entry| entry.cells).sum()
+        };
+        let under = of(&|release| release.submission().permit == *permit);
+        distinct(datasets).into_iter().map(|dataset| of(&|release| asks_of(release, dataset))).fold(under, u64::max)
     }
 
     pub(super) fn usage_of(&mut self, permit: &PermitId) -> &mut PermitUsage {
@@ -53,7 +83,7 @@ impl TenantState {
                 Verdict::Refused => usage.refused += 1,
                 Verdict::Auto | Verdict::Review => {}
             },
-            Event::VettingFailed { .. } => usage.failed += 1,
+            Event::VettingFailed { code, .. } => usage.failed += u64::from(is_of_the_statement(code)),
             Event::ReleasePublished { .. } => usage.published += 1,
             Event::VettingRestarted { .. }
             | Event::VoteCast { .. }
@@ -71,4 +101,17 @@ impl TenantState {
             | Event::ServiceStopped { .. } => {}
         }
     }
+}
+
+fn is_of_the_statement(code: &str) -> bool {
+    code != PLATFORM_FAILURE
+}
+
+fn asks_of(release: &ReleaseRecord, dataset: &DatasetName) -> bool {
+    release.submission().datasets().any(|asked| asked == dataset)
+}
+
+/// A dataset has many tables.
+fn distinct<'d>(datasets: impl IntoIterator<Item = &'d DatasetName>) -> BTreeSet<&'d DatasetName> {
+    datasets.into_iter().collect()
 }

@@ -1,9 +1,10 @@
 //! Who may do what: no role releases alone, votes are hidden, quotas and ledger hold.
 
 use oscar_journal::{
-    Actor, Decision, Entry, Event, ReleaseState, RestartCause, ReviewError, TransitionError, Verdict, VotesView,
+    Actor, Decision, Entry, Event, ReleaseState, RestartCause, ReviewError, Submission, TenantState, TransitionError,
+    Verdict, VotesView,
 };
-use oscar_permit::{Quotas, Role};
+use oscar_permit::{Quotas, Role, TableRef};
 
 use crate::cast::{
     Story, analyst, auditor, content, controller, delivered, digest, generous, identity, permit, published, release,
@@ -221,11 +222,51 @@ fn cells_on_their_way_out_count_and_come_back_when_they_stay() {
         let epoch = story.state.ledger_epoch();
         story.state.finish_vetting(&service(), &release(2), result(Verdict::Auto, epoch), &quotas)
     };
-    assert_eq!(story.state.cells_used(&permit()), 20);
+    assert_eq!(story.state.cells_used(&permit(), []), 20);
     assert_eq!(second(&story), Err(ReviewError::CellsUsedUp));
     let story = story.tell(steward(), vote(1, Decision::Reject)).tell(controller(), vote(1, Decision::Reject));
-    assert_eq!(story.state.cells_used(&permit()), 0);
+    assert_eq!(story.state.cells_used(&permit(), []), 0);
     assert!(second(&story).is_ok());
+}
+
+/// The same question under another permit, on the same dataset or another one.
+fn elsewhere(dataset: &str) -> Submission {
+    let table = TableRef::try_from(format!("{dataset}.visits")).unwrap();
+    Submission {
+        permit: "FSEID-2".parse().unwrap(),
+        versions: [(table.clone(), 3)].into(),
+        contracts: [(table.dataset, digest("contract"))].into(),
+        ..submission()
+    }
+}
+
+#[test]
+fn a_second_permit_does_not_double_what_may_be_asked_of_a_dataset() {
+    let quotas = Quotas { releases: 2, cells: 30, ..generous() };
+    let under =
+        |number, submission| Event::ReleaseSubmitted { release: release(number), submission: Box::new(submission) };
+    let story = Story::default()
+        .tell(analyst(), submitted(1))
+        .tell(service(), vetted(1, Verdict::Auto, 0))
+        .tell(analyst(), under(2, elsewhere("contacts")));
+    let cells = |state: &TenantState, number| {
+        state.finish_vetting(&service(), &release(number), result(Verdict::Auto, state.ledger_epoch()), &quotas)
+    };
+    assert_eq!(
+        cells(&story.state, 2),
+        Err(ReviewError::CellsUsedUp),
+        "20 of 30 cells are taken under the first permit"
+    );
+    for permitted in [submission(), elsewhere("contacts")] {
+        let third = story.state.submit(&analyst(), &release(3), permitted, &quotas);
+        assert_eq!(third, Err(ReviewError::ReleasesUsedUp), "one try under each of two permits");
+    }
+    assert!(story.state.submit(&analyst(), &release(3), elsewhere("births"), &quotas).is_ok(), "another dataset");
+    let other = "FSEID-3".parse().unwrap();
+    let contacts = "contacts".parse().unwrap();
+    assert_eq!(story.state.submissions_used(&other, [&contacts, &contacts]), 2);
+    assert_eq!(story.state.cells_used(&other, [&contacts]), 20);
+    assert_eq!((story.state.submissions_used(&other, []), story.state.cells_used(&other, [])), (0, 0));
 }
 
 #[test]

@@ -14,7 +14,6 @@ mod contradictions;
 mod dominance;
 mod ledger;
 mod population;
-mod quotas;
 mod receipts;
 mod serialisation;
 mod share_hidden;
