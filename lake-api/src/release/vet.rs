@@ -200,7 +200,7 @@ impl ReleaseService {
             .findings_digest(&self.platform.draw, record.id())
             .map_err(|_| ServiceError::Internal("the findings have no canonical form"))?;
         let Judgement { verdict, table, findings: rules, hidden, released, witness } = judgement;
-        let cells = table.rows.len() as u64;
+        let cells = table.figures() as u64;
         let (verdict, reasons, refused) = match verdict {
             Verdict::Auto => (oscar_journal::Verdict::Auto, Vec::new(), Vec::new()),
             Verdict::Review(reasons) => (oscar_journal::Verdict::Review, reasons, Vec::new()),
@@ -408,6 +408,7 @@ fn statement_reason(flag: ReviewFlag) -> ReviewReason {
         ReviewFlag::SecondUnits => ReviewReason::SecondUnitsUnknown,
         ReviewFlag::DistinctCount => ReviewReason::DistinctCount,
         ReviewFlag::SumOrMean => ReviewReason::SumsAndMeans,
+        ReviewFlag::RepeatedRows => ReviewReason::RepeatedRows,
     }
 }
 

@@ -37,7 +37,8 @@ pub fn judge(
     let known = KnownSets::new(earlier);
     let cells: Vec<CellFindings> =
         evidence.cells.iter().map(|cell| judge_cell(cell, evidence, profile, &known)).collect();
-    let layout = lay_out(evidence, &cells, profile.quotas.cells_per_release);
+    let most_rows = profile.quotas.cells_per_release as usize / evidence.aggregates.len().max(1);
+    let layout = lay_out(evidence, &cells, most_rows);
     let hidden = hidden_cells(evidence, &cells, &layout);
 
     let mut tally = Tally::default();

@@ -61,11 +61,11 @@ impl Layout {
 
 /// Lays the table out. At most `most_rows` rows are added up over complete grids; a grid
 /// that would go beyond is not completed.
-pub(crate) fn lay_out(evidence: &Evidence, findings: &[CellFindings], most_rows: u32) -> Layout {
+pub(crate) fn lay_out(evidence: &Evidence, findings: &[CellFindings], most_rows: usize) -> Layout {
     let contradicted = evidence.cells.iter().any(|cell| {
         evidence.structural_zeros.iter().any(|zero| matches(zero, &cell.key, used(evidence, cell.grouping_set)))
     });
-    let mut room = most_rows as usize;
+    let mut room = most_rows;
     let sets = (0..evidence.grouping_sets.len())
         .map(|set| {
             let mut cells: BTreeMap<&Vec<KeyValue>, usize> = BTreeMap::new();

@@ -8,9 +8,9 @@
 //! One hidden cell alone is allowed in a table with aggregates: otherwise every small
 //! table would answer "is this one group small or absent?" by being refused or not. A list
 //! of groups without aggregates (R6) has no such allowance. In an open table hidden cells of
-//! fewer than T persons together count as one: otherwise the keys could split one person over
-//! several groups, and a refusal would say that he is there. What remains: a refusal says that
-//! T persons or more are in small groups. Refused tries count against the quota.
+//! fewer than T persons together do not count at all: otherwise a key could put one person into a
+//! group of his own, and a refusal would say that he is there. What remains: a refusal says that
+//! T persons or more are in small groups, or that nothing can be shown. Refused tries count against the quota.
 //!
 //! A table of several linked grouping sets (totals) may hide nothing until complementary
 //! suppression exists: a hidden cell would be a total minus its neighbours.
@@ -48,7 +48,7 @@ pub(crate) fn refusals(
 
 struct Share {
     hidden: usize,
-    /// Hidden cells, those of too few persons together counted as one.
+    /// Hidden cells, unless they are of too few persons together.
     telling: usize,
     total: usize,
     /// Also true for a small cell outside a closed code list, which `hidden` leaves out.
@@ -74,7 +74,7 @@ impl Share {
         let hiding = cells.iter().filter(|cell| hides(**cell)).filter_map(|cell| evidence.cells.get(*cell));
         let persons = hiding.map(|cell| &cell.persons).union().len();
         let few = !set.complete && persons < u64::from(threshold);
-        let telling = if few { hidden.min(1) } else { hidden };
+        let telling = if few { 0 } else { hidden };
         Self { hidden, telling, total: cells.len() + empty, hides_something: some_cell_hides || empty > 0 }
     }
 

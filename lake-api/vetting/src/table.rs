@@ -21,6 +21,18 @@ pub struct VettedTable {
     pub notes: Vec<Note>,
 }
 
+impl VettedTable {
+    /// How many figures it shows or hides; a row without aggregates says one thing, that its group exists.
+    #[must_use]
+    pub fn figures(&self) -> usize {
+        figures(self.rows.len(), self.aggregates.len())
+    }
+}
+
+pub(crate) fn figures(rows: usize, aggregates: usize) -> usize {
+    rows.saturating_mul(aggregates.max(1))
+}
+
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

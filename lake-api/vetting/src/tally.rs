@@ -10,6 +10,7 @@ use crate::differencing::Differencing;
 use crate::hidden_map::cell_findings;
 use crate::layout::Layout;
 use crate::share_hidden::refusals;
+use crate::table::figures;
 use crate::{
     AggregateKind, AggregateSpec, CellEvidence, Evidence, MANY_CELLS, ReleaseContext, ReviewReason, RuleFinding,
     RuleId, Scope, Severity, Verdict,
@@ -57,10 +58,11 @@ impl Tally {
     ) {
         self.findings.extend(cell_findings(evidence, cells));
         self.findings.extend(refusals(evidence, cells, layout, profile.threshold));
-        if layout.rows() > profile.quotas.cells_per_release as usize {
+        let figures = figures(layout.rows(), evidence.aggregates.len());
+        if figures > profile.quotas.cells_per_release as usize {
             self.refuse(RuleId::Cells);
         }
-        if layout.rows() > MANY_CELLS {
+        if figures > MANY_CELLS {
             self.reasons.insert(ReviewReason::ManyCells);
         }
         if layout.contradicted {
