@@ -273,11 +273,12 @@ fn keys(query: &CheckedQuery, catalog: &PermittedCatalog) -> Vec<KeyColumn> {
         .collect()
 }
 
-/// Declared zeros whose columns are all group keys.
+/// Declared zeros whose columns are all group keys. They are about one row of the table, so where the statement reads
+/// it twice, keys may be of two rows and the declaration says nothing.
 fn structural_zeros(query: &CheckedQuery, catalog: &PermittedCatalog) -> Vec<Vec<Option<KeyValue>>> {
     let keys = &query.boundary.keys;
     let mut zeros = Vec::new();
-    for table in &query.tables {
+    for table in &query.read_once {
         let Some(contract) = catalog.tables.get(table).map(|table| &table.contract) else { continue };
         for zero in &contract.structural_zeros {
             let mut entry: Vec<Option<KeyValue>> = vec![None; keys.len()];

@@ -41,6 +41,8 @@ pub(crate) struct Boundary {
     pub(crate) has_grouping_id: bool,
     /// The aggregates in output order.
     pub(crate) aggregates: Vec<BoundaryAggregate>,
+    /// No person can have two rows below, whatever the data.
+    pub(crate) single: bool,
 }
 
 /// One group key.
@@ -57,16 +59,16 @@ pub(crate) struct BoundaryAggregate {
     pub(crate) statistic: Statistic,
     /// FILTER (WHERE …).
     pub(crate) filter: Option<Expr>,
-    /// Whether there is no argument, or one that is a lake column unchanged.
-    pub(crate) bare: bool,
+    /// Whether every row carries it: no argument, or a lake column that every row has.
+    pub(crate) unconditional: bool,
 }
 
 impl BoundaryAggregate {
     /// Whether a condition decides which rows count. An argument that is no bare column may
-    /// hide one (CASE, NULLIF, a division), also one computed below the boundary: what is
-    /// not a column of the lake unchanged is taken for a condition.
+    /// hide one (CASE, NULLIF, a division), also one computed below the boundary; and that a row has a value at all
+    /// (a date of death) is one. So only a column of the lake unchanged, which its contract requires, is none.
     pub(crate) fn is_selective(&self) -> bool {
-        self.filter.is_some() || !self.bare
+        self.filter.is_some() || !self.unconditional
     }
 }
 
@@ -99,18 +101,21 @@ pub(crate) enum Number {
 impl Walker<'_> {
     pub(crate) fn aggregate(&mut self, aggregate: &Aggregate) -> Judged<Relation> {
         match self.walk(&aggregate.input)? {
-            Relation::Public(fields) => self.per_group(aggregate, &fields).map(Relation::Public),
+            Relation::Public { fields, .. } => {
+                Ok(Relation::Public { fields: self.per_group(aggregate, &fields)?, rows_of: None })
+            }
             Relation::Vetted(_) => Err(RefusalCode::SeveralAggregations),
-            Relation::Unit { fields, .. } => {
+            Relation::Unit { fields, single, .. } => {
                 let schema = aggregate.input.schema();
                 let per_person = self.in_scope(schema, &fields, false, |_, scope| {
                     Ok(aggregate.group_expr.iter().any(|key| is_person_key(key, scope)))
                 })?;
                 if per_person {
                     let fields = self.per_group(aggregate, &fields)?;
-                    Ok(Relation::Unit { fields, tied: false })
+                    let single = single || aggregate.group_expr.len() == 1;
+                    Ok(Relation::Unit { fields, tied: false, single })
                 } else {
-                    self.cross_boundary(aggregate, &fields)
+                    self.cross_boundary(aggregate, &fields, single)
                 }
             }
         }
@@ -118,13 +123,14 @@ impl Walker<'_> {
 
     pub(crate) fn distinct(&mut self, plan: &LogicalPlan, input: &Arc<LogicalPlan>) -> Judged<Relation> {
         match self.walk(input)? {
-            Relation::Public(fields) => Ok(Relation::Public(fields)),
+            Relation::Public { fields, rows_of } => Ok(Relation::Public { fields, rows_of }),
             Relation::Vetted(_) => Err(RefusalCode::SeveralAggregations),
-            Relation::Unit { fields, .. } if fields.iter().any(|field| field.person == PersonColumn::Key) => {
+            Relation::Unit { fields, single, .. } if fields.iter().any(|field| field.person == PersonColumn::Key) => {
                 self.used.extend(fields.iter().flat_map(|field| field.sources.iter().cloned()));
-                Ok(Relation::Unit { fields, tied: false })
+                let single = single || fields.len() == 1;
+                Ok(Relation::Unit { fields, tied: false, single })
             }
-            Relation::Unit { fields, .. } => {
+            Relation::Unit { fields, single, .. } => {
                 let exprs: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
                 let keys = self.in_scope(input.schema(), &fields, false, |walker, scope| {
                     exprs.iter().map(|expr| walker.key(expr, scope)).collect::<Judged<Vec<_>>>()
@@ -137,6 +143,7 @@ impl Walker<'_> {
                     grouping_sets,
                     has_grouping_id: false,
                     aggregates: Vec::new(),
+                    single,
                 })
             }
         }
@@ -167,6 +174,7 @@ impl Walker<'_> {
                 if !params.order_by.is_empty() || params.null_treatment.is_some() {
                     return Err(RefusalCode::AggregateFormRefused);
                 }
+                adds_numbers(function.func.name(), &params.args, scope)?;
                 let mut sources = BTreeSet::new();
                 for part in params.args.iter().chain(params.filter.as_deref()) {
                     sources.extend(walker.value(part, scope)?.sources);
@@ -177,7 +185,7 @@ impl Walker<'_> {
         })
     }
 
-    fn cross_boundary(&mut self, aggregate: &Aggregate, input: &[RowField]) -> Judged<Relation> {
+    fn cross_boundary(&mut self, aggregate: &Aggregate, input: &[RowField], single: bool) -> Judged<Relation> {
         let (key_exprs, grouping_sets, has_grouping_id) = grouping(&aggregate.group_expr)?;
         let (keys, aggregates) = self.in_scope(aggregate.input.schema(), input, false, |walker, scope| {
             let keys = key_exprs.iter().map(|key| walker.key(key, scope)).collect::<Judged<Vec<_>>>()?;
@@ -191,11 +199,12 @@ impl Walker<'_> {
             grouping_sets,
             has_grouping_id,
             aggregates,
+            single,
         })
     }
 
     fn set_boundary(&mut self, boundary: Boundary) -> Judged<Relation> {
-        let Boundary { input: _, schema: _, keys, grouping_sets, has_grouping_id, aggregates } = &boundary;
+        let Boundary { input: _, schema: _, keys, grouping_sets, has_grouping_id, aggregates, single: _ } = &boundary;
         if keys.len() > MAX_KEYS || aggregates.len() > MAX_AGGREGATES || grouping_sets.len() > MAX_GROUPING_SETS {
             return Err(RefusalCode::TooManyColumns);
         }
@@ -267,12 +276,19 @@ impl Walker<'_> {
             Statistic::Persons(arg) | Statistic::NonNull(arg) => Some(self.value_or_key(arg, scope)?),
             Statistic::Distinct(arg) | Statistic::Sum(arg, _) | Statistic::Avg(arg, _) => Some(self.value(arg, scope)?),
         };
-        let bare = argument.as_ref().is_none_or(|argument| argument.base.is_some());
+        let is_required = |base: &Base| self.contract_of(base).is_some_and(|column| column.required);
+        let unconditional = match &statistic {
+            // Rows without the key hide their cell.
+            Statistic::Rows | Statistic::Persons(_) => true,
+            Statistic::NonNull(_) | Statistic::Distinct(_) | Statistic::Sum(..) | Statistic::Avg(..) => {
+                argument.as_ref().and_then(|argument| argument.base.as_ref()).is_some_and(is_required)
+            }
+        };
         self.used.extend(argument.into_iter().flat_map(|argument| argument.sources));
         if let Some(filter) = params.filter.as_deref() {
             self.condition(filter, scope)?;
         }
-        Ok(BoundaryAggregate { statistic, filter: params.filter.as_deref().cloned(), bare })
+        Ok(BoundaryAggregate { statistic, filter: params.filter.as_deref().cloned(), unconditional })
     }
 }
 
@@ -300,6 +316,19 @@ fn number_type(expr: &Expr, scope: &Scope<'_>) -> Judged<Number> {
         DataType::Float32 | DataType::Float64 => Ok(Number::Float),
         _ => Err(RefusalCode::AggregateTypeRefused),
     }
+}
+
+/// Sums and means, of persons or of reference data, are of numbers: decimals and durations fail on values that are
+/// too large, and whose value that is would be an answer.
+pub(crate) fn adds_numbers(function: &str, args: &[Expr], scope: &Scope<'_>) -> Judged<()> {
+    if !matches!(function, "sum" | "avg") {
+        return Ok(());
+    }
+    args.iter().try_for_each(|arg| match arg.get_type(scope.schema) {
+        Ok(DataType::UInt64) => Ok(()),
+        Ok(_) => number_type(arg, scope).map(drop),
+        Err(_) => Err(RefusalCode::LineageUnknown),
+    })
 }
 
 fn is_key_type(key: &DataType) -> bool {

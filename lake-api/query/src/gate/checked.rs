@@ -25,6 +25,8 @@ pub struct CheckedQuery {
     pub plan_text: String,
     /// Tables read, reference data included.
     pub tables: BTreeSet<TableRef>,
+    /// Those of them that the statement reads in one place only.
+    pub(crate) read_once: BTreeSet<TableRef>,
     /// Tags of the columns that decide something (keys, arguments, conditions).
     pub tags: BTreeSet<ColumnTag>,
     /// Whether a table that is read names second units (hospital, practice …).
@@ -96,6 +98,8 @@ pub enum ReviewFlag {
     DistinctCount,
     /// Sums or means.
     SumOrMean,
+    /// Rows are counted of which a person can have several.
+    RepeatedRows,
 }
 
 /// Judges a statement. Touches no data and does no input or output.
@@ -131,7 +135,7 @@ fn judge(checked_text: text::CheckedText, catalog: &PermittedCatalog) -> Result<
         .filter_map(|base| walker.contract_of(base))
         .flat_map(|column| column.tags.iter().copied())
         .collect();
-    let has_second_units = walker.tables.iter().filter_map(|table| catalog.tables.get(table)).any(
+    let has_second_units = walker.tables.keys().filter_map(|table| catalog.tables.get(table)).any(
         |table| matches!(&table.contract.kind, TableKind::Persons { second_units, .. } if !second_units.is_empty()),
     );
     let plan_text = plan.display_indent_schema().to_string();
@@ -143,7 +147,8 @@ fn judge(checked_text: text::CheckedText, catalog: &PermittedCatalog) -> Result<
         keys: key_outlines(&boundary),
         aggregates: aggregate_outlines(&boundary),
         grouping_sets: boundary.grouping_sets.len(),
-        tables: walker.tables,
+        read_once: walker.tables.iter().filter(|(_, times)| **times == 1).map(|(table, _)| table.clone()).collect(),
+        tables: walker.tables.into_keys().collect(),
         tags,
         has_second_units,
         literals,
@@ -200,6 +205,9 @@ fn review_flags(boundary: &Boundary, tags: &BTreeSet<ColumnTag>, has_second_unit
     }
     for aggregate in &boundary.aggregates {
         match aggregate.statistic {
+            Statistic::Rows | Statistic::NonNull(_) if !boundary.single => {
+                flags.insert(ReviewFlag::RepeatedRows);
+            }
             Statistic::Rows | Statistic::Persons(_) | Statistic::NonNull(_) => {}
             Statistic::Distinct(_) => {
                 flags.insert(ReviewFlag::DistinctCount);

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 
 use arrow::datatypes::DataType;
 use datafusion::common::Column;
-use datafusion::common::tree_node::TreeNode as _;
 use datafusion::logical_expr::expr::{BinaryExpr, InSubquery, ScalarFunction};
 use datafusion::logical_expr::{Expr, Operator, Subquery};
 
@@ -20,6 +19,8 @@ use super::walk::Walker;
 
 /// Deepest expression tree.
 const MAX_EXPRESSION_DEPTH: usize = 200;
+/// Longest pattern of LIKE, in bytes.
+const LONGEST_PATTERN: usize = 200;
 
 type Judged<T> = Result<T, RefusalCode>;
 
@@ -109,14 +110,15 @@ impl Walker<'_> {
             Expr::Literal(_, _) => Ok(RowField::derived(BTreeSet::new())),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 row_operator(*op)?;
-                if is_like(*op) && is_of_the_row(right) {
-                    return Err(RefusalCode::ExpressionRefused);
+                if is_like(*op) {
+                    like_pattern(right)?;
                 }
                 all(&[left, right])
             }
-            // A pattern from a row could be one that cannot be compiled, and its failure an answer.
-            Expr::Like(like) if is_of_the_row(&like.pattern) => Err(RefusalCode::ExpressionRefused),
-            Expr::Like(like) => all(&[&like.expr, &like.pattern]),
+            Expr::Like(like) => {
+                like_pattern(&like.pattern)?;
+                all(&[&like.expr, &like.pattern])
+            }
             // The one question that may be asked of a person key: is there one?
             Expr::IsNotNull(inner) => {
                 let field = self.field(inner, scope, depth)?;
@@ -196,14 +198,14 @@ impl Walker<'_> {
                 [only] if only.person == PersonColumn::Key => Ok(()),
                 _ => Err(RefusalCode::SubqueryRefused),
             },
-            Relation::Public(_) => Err(RefusalCode::PersonKeyMisused),
+            Relation::Public { .. } => Err(RefusalCode::PersonKeyMisused),
             Relation::Vetted(_) => Err(RefusalCode::CombinesResults),
         }
     }
 
     fn exists(&mut self, subquery: &Subquery, scope: &Scope<'_>) -> Judged<()> {
         match self.subquery(subquery, scope)? {
-            Relation::Public(_) | Relation::Unit { tied: true, .. } => Ok(()),
+            Relation::Public { .. } | Relation::Unit { tied: true, .. } => Ok(()),
             Relation::Unit { tied: false, .. } => Err(RefusalCode::SubqueryRefused),
             Relation::Vetted(_) => Err(RefusalCode::CombinesResults),
         }
@@ -215,7 +217,7 @@ impl Walker<'_> {
             return Err(RefusalCode::SubqueryRefused);
         }
         match self.subquery(&within.subquery, scope)? {
-            Relation::Public(_) => self.combine(&[&within.expr], scope, depth),
+            Relation::Public { .. } => self.combine(&[&within.expr], scope, depth),
             Relation::Unit { .. } => Err(RefusalCode::SubqueryRefused),
             Relation::Vetted(_) => Err(RefusalCode::CombinesResults),
         }
@@ -226,7 +228,7 @@ impl Walker<'_> {
             return Err(RefusalCode::SubqueryRefused);
         }
         match self.subquery(subquery, scope)? {
-            Relation::Public(_) => Ok(RowField::derived(BTreeSet::new())),
+            Relation::Public { .. } => Ok(RowField::derived(BTreeSet::new())),
             Relation::Unit { .. } => Err(RefusalCode::SubqueryRefused),
             Relation::Vetted(_) => Err(RefusalCode::CombinesResults),
         }
@@ -282,10 +284,19 @@ fn row_operator(operator: Operator) -> Judged<()> {
     }
 }
 
-/// Whether an expression has another value in another row.
-fn is_of_the_row(expr: &Expr) -> bool {
-    let varies = |part: &Expr| Ok(matches!(part, Expr::Column(_) | Expr::OuterReferenceColumn(_, _)));
-    expr.exists(varies).unwrap_or(true)
+/// A pattern is compiled when the first row asks for it, and one that cannot be would fail there: an answer about that
+/// row. So it is a text of the statement, and short enough for every compiler.
+fn like_pattern(pattern: &Expr) -> Judged<()> {
+    match pattern {
+        Expr::Literal(value, _) => match value.try_as_str() {
+            Some(text) if text.is_none_or(|text| text.len() <= LONGEST_PATTERN) => Ok(()),
+            Some(_) => Err(RefusalCode::PatternTooLong),
+            None => Err(RefusalCode::ExpressionRefused),
+        },
+        Expr::Cast(cast) => like_pattern(&cast.expr),
+        Expr::Alias(alias) => like_pattern(&alias.expr),
+        _ => Err(RefusalCode::ExpressionRefused),
+    }
 }
 
 const fn is_like(operator: Operator) -> bool {

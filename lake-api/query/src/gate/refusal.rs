@@ -74,6 +74,8 @@ refusal_codes! {
     NodeRefused, "plan-node-refused", "the statement needs an operation that is not on the list of allowed operations", "use projection, filter, join, UNION ALL, aggregation, ORDER BY and LIMIT only";
     /// An expression outside the table of allowed expressions.
     ExpressionRefused, "expression-refused", "an expression in the statement is not on the list of allowed expressions", "use columns, literals, comparisons, arithmetic, CASE, CAST, IN, LIKE and the allowed functions";
+    /// A pattern of LIKE that is long.
+    PatternTooLong, "pattern-too-long", "a pattern of LIKE may have at most 200 bytes", "shorten the pattern, or use starts_with, ends_with or contains";
     /// A cast to a type outside the list.
     CastRefused, "cast-refused", "values may be cast only to boolean, integer, decimal, floating point, text, date, timestamp and interval", "choose one of these types";
     /// The person key in any place but the five it may have.

@@ -20,13 +20,20 @@ pub(crate) type Base = (TableRef, ColumnName);
 #[derive(Debug, Clone)]
 pub(crate) enum Relation {
     /// Reference data.
-    Public(Vec<RowField>),
+    Public {
+        /// The columns.
+        fields: Vec<RowField>,
+        /// The reference table of which every row is a row, none of them twice.
+        rows_of: Option<TableRef>,
+    },
     /// Rows of persons.
     Unit {
         /// The columns.
         fields: Vec<RowField>,
         /// Inside a subquery: every row has the outer row's person.
         tied: bool,
+        /// No person can have two rows, whatever the data.
+        single: bool,
     },
     /// Cells.
     Vetted(Vec<ResultField>),

@@ -4,9 +4,9 @@
 //! by the table in the design ("From plan to evidence"). What is not listed there is
 //! refused; a variant that a new version of the engine adds does not compile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::common::{DFSchema, JoinType};
+use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     BinaryExpr, Distinct, Expr, Filter, Join, Limit, LogicalPlan, Operator, Projection, Sort, Subquery, TableScan,
@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 use oscar_permit::{TableKind, TableRef};
 
-use super::boundary::Boundary;
+use super::boundary::{Boundary, adds_numbers};
 use super::expression::{is_person_key, is_tie};
 use super::functions::window_allowed;
 use super::planner::PermittedSource;
@@ -29,8 +29,8 @@ pub(crate) struct Walker<'a> {
     catalog: &'a PermittedCatalog,
     /// The one aggregation from UNIT to VET, once found.
     pub(crate) boundary: Option<Boundary>,
-    /// Tables read.
-    pub(crate) tables: BTreeSet<TableRef>,
+    /// Tables read, and how often.
+    pub(crate) tables: BTreeMap<TableRef, usize>,
     /// Columns that decide something: keys, arguments, conditions.
     pub(crate) used: BTreeSet<Base>,
     path: Vec<&'static str>,
@@ -49,7 +49,7 @@ impl<'a> Walker<'a> {
         Self {
             catalog,
             boundary: None,
-            tables: BTreeSet::new(),
+            tables: BTreeMap::new(),
             used: BTreeSet::new(),
             path: Vec::new(),
             outer: Vec::new(),
@@ -80,7 +80,7 @@ impl<'a> Walker<'a> {
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::EmptyRelation(empty) => {
                 let field = RowField::derived(BTreeSet::new());
-                Ok(Relation::Public(vec![field; empty.schema.fields().len()]))
+                Ok(Relation::Public { fields: vec![field; empty.schema.fields().len()], rows_of: None })
             }
             LogicalPlan::Distinct(Distinct::On(_))
             | LogicalPlan::Repartition(_)
@@ -97,7 +97,7 @@ impl<'a> Walker<'a> {
             | LogicalPlan::RecursiveQuery(_) => Err(RefusalCode::NodeRefused),
         }?;
         let width = match &relation {
-            Relation::Public(fields) | Relation::Unit { fields, .. } => fields.len(),
+            Relation::Public { fields, .. } | Relation::Unit { fields, .. } => fields.len(),
             Relation::Vetted(fields) => fields.len(),
         };
         if width != plan.schema().fields().len() {
@@ -139,7 +139,7 @@ impl<'a> Walker<'a> {
         if !scan.filters.is_empty() || scan.fetch.is_some() {
             return Err(RefusalCode::NodeRefused);
         }
-        self.tables.insert(source.table.clone());
+        *self.tables.entry(source.table.clone()).or_default() += 1;
         let person_key = table.contract.person_key();
         let all: Vec<RowField> = table
             .visible()
@@ -155,18 +155,23 @@ impl<'a> Walker<'a> {
                 .map(|&index| all.get(index).cloned().ok_or(RefusalCode::LineageUnknown))
                 .collect::<Judged<_>>()?,
         };
-        Ok(match table.contract.kind {
-            TableKind::Persons { .. } => Relation::Unit { fields, tied: false },
-            TableKind::Reference => Relation::Public(fields),
+        Ok(match &table.contract.kind {
+            TableKind::Persons { person_key, .. } => {
+                let single = table.contract.primary_key.as_slice() == std::slice::from_ref(person_key);
+                Relation::Unit { fields, tied: false, single }
+            }
+            TableKind::Reference => Relation::Public { fields, rows_of: Some(source.table.clone()) },
         })
     }
 
     fn projection(&mut self, projection: &Projection) -> Judged<Relation> {
         let schema = projection.input.schema();
         match self.walk(&projection.input)? {
-            Relation::Public(input) => Ok(Relation::Public(self.row_projection(&projection.expr, schema, &input)?)),
-            Relation::Unit { fields, tied } => {
-                Ok(Relation::Unit { fields: self.row_projection(&projection.expr, schema, &fields)?, tied })
+            Relation::Public { fields, rows_of } => {
+                Ok(Relation::Public { fields: self.row_projection(&projection.expr, schema, &fields)?, rows_of })
+            }
+            Relation::Unit { fields, tied, single } => {
+                Ok(Relation::Unit { fields: self.row_projection(&projection.expr, schema, &fields)?, tied, single })
             }
             Relation::Vetted(input) => {
                 let outputs = projection.expr.iter().map(|expr| super::result::output(expr, schema, &input));
@@ -185,13 +190,13 @@ impl<'a> Walker<'a> {
         let relation = self.walk(&filter.input)?;
         let schema = filter.input.schema();
         match relation {
-            Relation::Public(fields) => {
+            Relation::Public { fields, rows_of } => {
                 self.row_filter(&filter.predicate, schema, &fields)?;
-                Ok(Relation::Public(fields))
+                Ok(Relation::Public { fields, rows_of })
             }
-            Relation::Unit { fields, tied } => {
+            Relation::Unit { fields, tied, single } => {
                 let ties = self.row_filter(&filter.predicate, schema, &fields)?;
-                Ok(Relation::Unit { fields, tied: tied || ties })
+                Ok(Relation::Unit { fields, tied: tied || ties, single })
             }
             Relation::Vetted(fields) => {
                 super::result::condition(&filter.predicate, schema, &fields)?;
@@ -215,45 +220,69 @@ impl<'a> Walker<'a> {
     }
 
     fn join(&mut self, join: &Join) -> Judged<Relation> {
-        let left = self.walk(&join.left)?;
-        let right = self.walk(&join.right)?;
-        let (left_unit, right_unit) = (matches!(left, Relation::Unit { .. }), matches!(right, Relation::Unit { .. }));
-        let (left, right) = (row_fields(left)?, row_fields(right)?);
-        let same_person = self.join_conditions(join, &left, &right)?;
+        let (left, right) = (self.walk(&join.left)?, self.walk(&join.right)?);
+        let (left, right) = (Side::of(left)?, Side::of(right)?);
+        let (left_unit, right_unit) = (left.is_unit, right.is_unit);
+        let equated = self.join_conditions(join, &left.fields, &right.fields)?;
         match (left_unit, right_unit) {
-            (true, true) if !same_person => return Err(RefusalCode::JoinWithoutPersonKey),
+            (true, true) if !equated.same_person => return Err(RefusalCode::JoinWithoutPersonKey),
             (true, false) if preserves_right(join.join_type) => return Err(RefusalCode::JoinPreservesReference),
             (false, true) if preserves_left(join.join_type) => return Err(RefusalCode::JoinPreservesReference),
             _ => {}
         }
+        let single = match (left_unit, right_unit) {
+            (true, true) => left.single && right.single,
+            (true, false) => left.single && self.is_one_row(&right, &equated.right),
+            (false, true) => right.single && self.is_one_row(&left, &equated.left),
+            (false, false) => false,
+        };
+        let kept_single = (left.single, right.single);
+        let (left, right) = (left.fields, right.fields);
         let optional = |fields: Vec<RowField>| fields.into_iter().map(RowField::optional).collect::<Vec<_>>();
-        let fields = match join.join_type {
-            JoinType::Inner => [left, right].concat(),
-            JoinType::Left => [left, optional(right)].concat(),
-            JoinType::Right => [optional(left), right].concat(),
-            JoinType::Full => [optional(left), optional(right)].concat(),
+        let (fields, single) = match join.join_type {
+            JoinType::Inner => ([left, right].concat(), single),
+            JoinType::Left => ([left, optional(right)].concat(), single),
+            JoinType::Right => ([optional(left), right].concat(), single),
+            JoinType::Full => ([optional(left), optional(right)].concat(), single),
             // A semi join of persons with reference data keeps the persons; the other
             // way round it would ask which reference rows have a person at all.
-            JoinType::LeftSemi | JoinType::LeftAnti if left_unit || !right_unit => left,
-            JoinType::RightSemi | JoinType::RightAnti if right_unit || !left_unit => right,
+            JoinType::LeftSemi | JoinType::LeftAnti if left_unit || !right_unit => (left, kept_single.0),
+            JoinType::RightSemi | JoinType::RightAnti if right_unit || !left_unit => (right, kept_single.1),
             JoinType::LeftSemi | JoinType::LeftAnti | JoinType::RightSemi | JoinType::RightAnti => {
                 return Err(RefusalCode::JoinPreservesReference);
             }
             JoinType::LeftMark | JoinType::RightMark => return Err(RefusalCode::NodeRefused),
         };
-        if left_unit || right_unit { Ok(Relation::Unit { fields, tied: false }) } else { Ok(Relation::Public(fields)) }
+        if left_unit || right_unit {
+            Ok(Relation::Unit { fields, tied: false, single })
+        } else {
+            Ok(Relation::Public { fields, rows_of: None })
+        }
     }
 
-    /// Judges ON and says whether it holds the equality of two person keys.
-    fn join_conditions(&mut self, join: &Join, left: &[RowField], right: &[RowField]) -> Judged<bool> {
+    /// Whether reference data, of which these columns are equal to something, can have no two such rows.
+    fn is_one_row(&self, side: &Side, equal: &BTreeSet<usize>) -> bool {
+        let Some(table) = &side.rows_of else { return false };
+        let key = self.catalog.tables.get(table).map(|table| table.contract.primary_key.as_slice()).unwrap_or_default();
+        let columns: BTreeSet<&Base> = equal
+            .iter()
+            .filter_map(|place| side.fields.get(*place)?.base.as_ref())
+            .filter(|base| base.0 == *table)
+            .collect();
+        !key.is_empty() && key.iter().all(|name| columns.iter().any(|base| base.1 == *name))
+    }
+
+    /// Judges ON and says what it equates.
+    fn join_conditions(&mut self, join: &Join, left: &[RowField], right: &[RowField]) -> Judged<Equated> {
         let schema = join.left.schema().join(join.right.schema()).map_err(|_| RefusalCode::LineageUnknown)?;
         let fields = [left, right].concat();
         let width = left.len();
         self.in_scope(&schema, &fields, false, |walker, scope| {
-            let mut same_person = false;
+            let mut equated = Equated::default();
             let mut pair = |walker: &mut Walker<'_>, one: &Expr, other: &Expr| {
+                equated.note(one, other, scope, width);
                 if keys_of_both_sides(one, other, scope, width) {
-                    same_person = true;
+                    equated.same_person = true;
                     return Ok(());
                 }
                 walker.condition(one, scope)?;
@@ -268,7 +297,7 @@ impl<'a> Walker<'a> {
                     other => walker.condition(other, scope)?,
                 }
             }
-            Ok(same_person)
+            Ok(equated)
         })
     }
 
@@ -276,8 +305,7 @@ impl<'a> Walker<'a> {
         let mut united: Option<(bool, Vec<RowField>)> = None;
         for input in &union.inputs {
             let relation = self.walk(input)?;
-            let unit = matches!(relation, Relation::Unit { .. });
-            let fields = row_fields(relation)?;
+            let Side { fields, is_unit: unit, .. } = Side::of(relation)?;
             united = Some(match united {
                 None => (unit, fields),
                 Some((first, before)) if first == unit && before.len() == fields.len() => {
@@ -287,25 +315,23 @@ impl<'a> Walker<'a> {
             });
         }
         match united {
-            Some((true, fields)) => Ok(Relation::Unit { fields, tied: false }),
-            Some((false, fields)) => Ok(Relation::Public(fields)),
+            Some((true, fields)) => Ok(Relation::Unit { fields, tied: false, single: false }),
+            Some((false, fields)) => Ok(Relation::Public { fields, rows_of: None }),
             None => Err(RefusalCode::NodeRefused),
         }
     }
 
     fn window(&mut self, window: &Window) -> Judged<Relation> {
-        let relation = self.walk(&window.input)?;
-        let unit = matches!(relation, Relation::Unit { .. });
-        let mut fields = match relation {
+        let Side { mut fields, is_unit: unit, single, rows_of } = match self.walk(&window.input)? {
             Relation::Vetted(_) => return Err(RefusalCode::ResultExpressionRefused),
-            other => row_fields(other)?,
+            other => Side::of(other)?,
         };
         let input = fields.clone();
         let schema = window.input.schema();
         for expr in &window.window_expr {
             fields.push(self.in_scope(schema, &input, false, |walker, scope| walker.window_value(expr, unit, scope))?);
         }
-        Ok(if unit { Relation::Unit { fields, tied: false } } else { Relation::Public(fields) })
+        Ok(if unit { Relation::Unit { fields, tied: false, single } } else { Relation::Public { fields, rows_of } })
     }
 
     fn window_value(&mut self, expr: &Expr, unit: bool, scope: &Scope<'_>) -> Judged<RowField> {
@@ -321,6 +347,7 @@ impl<'a> Walker<'a> {
         if unit && !params.partition_by.iter().any(|key| is_person_key(key, scope)) {
             return Err(RefusalCode::WindowWithoutPerson);
         }
+        adds_numbers(function.fun.name(), &params.args, scope)?;
         let mut sources = BTreeSet::new();
         let partition = params.partition_by.iter().filter(|key| !is_person_key(key, scope));
         let order = params.order_by.iter().map(|sort| &sort.expr);
@@ -333,11 +360,11 @@ impl<'a> Walker<'a> {
 
     fn sort(&mut self, sort: &Sort) -> Judged<Relation> {
         match self.walk(&sort.input)? {
-            Relation::Public(fields) => {
+            Relation::Public { fields, rows_of } => {
                 self.in_scope(sort.input.schema(), &fields, false, |walker, scope| {
                     sort.expr.iter().try_for_each(|key| walker.value(&key.expr, scope).map(|_| ()))
                 })?;
-                Ok(Relation::Public(fields))
+                Ok(Relation::Public { fields, rows_of })
             }
             Relation::Unit { .. } => Err(RefusalCode::SortBelowBoundary),
             Relation::Vetted(fields) => {
@@ -363,7 +390,8 @@ impl<'a> Walker<'a> {
         self.in_scope(&schema, &[], false, |walker, scope| {
             values.values.iter().flatten().try_for_each(|expr| walker.value(expr, scope).map(|_| ()))
         })?;
-        Ok(Relation::Public(vec![RowField::derived(BTreeSet::new()); values.schema.fields().len()]))
+        let fields = vec![RowField::derived(BTreeSet::new()); values.schema.fields().len()];
+        Ok(Relation::Public { fields, rows_of: None })
     }
 
     /// What a contract says of a column.
@@ -376,15 +404,55 @@ impl<'a> Walker<'a> {
         match relation {
             Relation::Vetted(fields) => Ok(fields),
             Relation::Unit { .. } => Err(RefusalCode::RowLevelResult),
-            Relation::Public(_) => Err(RefusalCode::NoPersonData),
+            Relation::Public { .. } => Err(RefusalCode::NoPersonData),
         }
     }
 }
 
-fn row_fields(relation: Relation) -> Judged<Vec<RowField>> {
-    match relation {
-        Relation::Public(fields) | Relation::Unit { fields, .. } => Ok(fields),
-        Relation::Vetted(_) => Err(RefusalCode::CombinesResults),
+/// One input of a node, before any aggregation.
+struct Side {
+    fields: Vec<RowField>,
+    is_unit: bool,
+    single: bool,
+    rows_of: Option<TableRef>,
+}
+
+impl Side {
+    fn of(relation: Relation) -> Judged<Self> {
+        match relation {
+            Relation::Public { fields, rows_of } => Ok(Self { fields, is_unit: false, single: false, rows_of }),
+            Relation::Unit { fields, single, .. } => Ok(Self { fields, is_unit: true, single, rows_of: None }),
+            Relation::Vetted(_) => Err(RefusalCode::CombinesResults),
+        }
+    }
+}
+
+/// What the condition of a join says is equal.
+#[derive(Default)]
+struct Equated {
+    /// The persons of both sides.
+    same_person: bool,
+    /// Columns of the left side, and of the right, that are equal to something of the other.
+    left: BTreeSet<usize>,
+    right: BTreeSet<usize>,
+}
+
+impl Equated {
+    /// Notes an equality, of which one side is a bare column and the other is made of the other input alone.
+    fn note(&mut self, one: &Expr, other: &Expr, scope: &Scope<'_>, width: usize) {
+        let place = |column: &Column| scope.schema.index_of_column(column).ok();
+        for (bare, value) in [(one, other), (other, one)] {
+            let Some(bare) = super::expression::bare_column(bare).and_then(place) else { continue };
+            let is_left = bare < width;
+            let others = value.column_refs();
+            if others.iter().all(|column| place(column).is_some_and(|place| (place < width) != is_left)) {
+                if is_left {
+                    self.left.insert(bare)
+                } else {
+                    self.right.insert(bare - width)
+                };
+            }
+        }
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn catalog() -> PermittedCatalog {
             column("salary", LogicalType::Number),
         ],
     );
-    let mut resident = permitted(resident);
+    let mut resident = permitted(TableContract { primary_key: vec![name("person_id")], ..resident });
     resident.columns.remove(&name("salary"));
     let contact = contract(
         persons(),
@@ -88,6 +88,7 @@ pub(crate) fn catalog() -> PermittedCatalog {
         TableKind::Reference,
         vec![column("code", LogicalType::Integer), column("title", LogicalType::String)],
     );
+    let region = TableContract { primary_key: vec![name("code")], ..region };
     let tables = BTreeMap::from([
         (table_ref("population.resident"), resident),
         (table_ref("contacts.contact"), permitted(contact)),

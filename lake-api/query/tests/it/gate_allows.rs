@@ -115,6 +115,49 @@ fn sums_and_distinct_counts_ask_for_review() {
 }
 
 #[test]
+fn rows_of_which_a_person_can_have_several_ask_for_review_whatever_the_data() {
+    let asks = |sql: &str| checked(sql).needs_review.contains(&ReviewFlag::RepeatedRows);
+    for several in [
+        "SELECT diagnosis, count(*) AS n FROM contact GROUP BY diagnosis",
+        "SELECT diagnosis, count(days) AS n FROM contact GROUP BY diagnosis",
+        "SELECT count(*) AS n FROM resident r JOIN contact c ON r.person_id = c.person_id",
+        "SELECT count(*) AS n FROM resident r LEFT JOIN region g ON r.region > g.code",
+        "SELECT count(*) AS n FROM resident r LEFT JOIN region g ON r.region = g.code + 1",
+        "SELECT count(*) AS n FROM resident r LEFT JOIN region g ON r.region = r.age AND g.title = 'a'",
+        "SELECT count(*) AS n FROM resident r LEFT JOIN (SELECT a.code FROM region a CROSS JOIN region b) g ON r.region = g.code",
+        "SELECT count(*) AS n FROM resident r JOIN (VALUES (1), (1)) AS v (code) ON r.region = v.code",
+        "SELECT count(*) AS n FROM (SELECT person_id FROM resident UNION ALL SELECT person_id FROM resident) AS u",
+        "SELECT count(*) AS n FROM (SELECT person_id, diagnosis FROM contact GROUP BY person_id, diagnosis) AS c",
+    ] {
+        assert!(asks(several), "{several}");
+    }
+    for once in [
+        "SELECT region, count(*) AS n, count(income) AS i FROM resident GROUP BY region",
+        "SELECT diagnosis, count(DISTINCT person_id) AS n FROM contact GROUP BY diagnosis",
+        "SELECT g.title, count(*) AS n FROM resident r LEFT JOIN region g ON r.region = g.code GROUP BY g.title",
+        "SELECT count(*) AS n FROM resident r JOIN (SELECT code AS k FROM region WHERE title LIKE 'N%') g ON g.k = r.region + 1",
+        "SELECT count(*) AS n FROM resident WHERE person_id IN (SELECT person_id FROM contact)",
+        "SELECT visits, count(*) AS n FROM (SELECT person_id, count(*) AS visits FROM contact GROUP BY person_id) AS p GROUP BY visits",
+        "SELECT count(*) AS n FROM resident r JOIN (SELECT DISTINCT person_id FROM contact) c ON r.person_id = c.person_id",
+    ] {
+        assert!(!asks(once), "{once}");
+    }
+}
+
+#[test]
+fn an_argument_is_a_condition_unless_every_row_has_it() {
+    let selective = |sql: &str| checked(sql).aggregates.iter().map(|found| found.selective).collect::<Vec<_>>();
+    assert_eq!(selective("SELECT count(*) AS n, count(DISTINCT person_id) AS p FROM resident"), [false, false]);
+    assert_eq!(selective("SELECT count(born) AS n, avg(age) AS a FROM resident"), [true, true]);
+    let mut catalog = catalog();
+    for column in &mut catalog.tables.values_mut().flat_map(|table| &mut table.contract.columns) {
+        column.required = true;
+    }
+    let required = check("SELECT count(born) AS n, avg(age + 1) AS a FROM resident", &catalog).unwrap();
+    assert_eq!(required.aggregates.iter().map(|found| found.selective).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
 fn every_literal_of_an_in_list_counts() {
     assert_eq!(checked("SELECT count(*) AS n FROM resident WHERE age IN (1, 2, 3) AND sex = 'f'").literals, 4);
 }
