@@ -13,20 +13,21 @@ use oscar_query::{PermittedCatalog, PermittedTable, PinnedVersions, QueryJob, Qu
 /// A job on a table of an object store at that address.
 fn job(endpoint: String, limits: QueryLimits) -> QueryJob {
     let table = TableRef::try_from("register.person".to_owned()).unwrap();
-    let column = ColumnName::new("sex").unwrap();
+    let (person, column) = (ColumnName::new("person_id").unwrap(), ColumnName::new("sex").unwrap());
+    let text = |name: ColumnName| ColumnContract {
+        name,
+        logical_type: LogicalType::String,
+        title: String::new(),
+        description: String::new(),
+        required: false,
+        codes: None,
+        tags: [].into(),
+    };
     let contract = TableContract {
         title: String::new(),
         description: String::new(),
-        kind: TableKind::Reference,
-        columns: vec![ColumnContract {
-            name: column.clone(),
-            logical_type: LogicalType::String,
-            title: String::new(),
-            description: String::new(),
-            required: false,
-            codes: None,
-            tags: [].into(),
-        }],
+        kind: TableKind::Persons { person_key: person.clone(), second_units: Vec::new() },
+        columns: vec![text(person), text(column.clone())],
         primary_key: Vec::new(),
         structural_zeros: Vec::new(),
     };
@@ -64,7 +65,14 @@ fn the_system_bounds_the_memory_of_a_worker_by_its_job() {
         .spawn()
         .unwrap();
     worker.stdin.take().unwrap().write_all(&serde_json::to_vec(&job).unwrap()).unwrap();
-    let (_connection, _) = silent.accept().unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let _connection = loop {
+        if let Ok((connection, _)) = silent.accept() {
+            break connection;
+        }
+        assert!(worker.try_wait().unwrap().is_none(), "the worker ended before it read anything");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
     let bounds = std::fs::read_to_string(format!("/proc/{}/limits", worker.id())).unwrap();
     worker.kill().unwrap();
     worker.wait().unwrap();
