@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oscar_journal::{PLATFORM_FAILURE, ReleaseRecord, ReleaseState};
+use oscar_journal::{Event, PLATFORM_FAILURE, ReleaseRecord, ReleaseState, RestartCause, ReviewError, TenantState};
 use oscar_permit::ReleaseId;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -55,6 +55,9 @@ impl ReleaseService {
     pub(crate) fn start(self: &Arc<Self>) {
         let service = Arc::clone(self);
         self.tasks.spawn(async move {
+            if let Err(error) = service.note_interruptions().await {
+                tracing::error!(error = %error, "that vetting was cut off could not be recorded");
+            }
             loop {
                 if let Err(error) = service.sweep().await {
                     tracing::error!(error = %error, "the journal could not be looked through for open releases");
@@ -65,6 +68,22 @@ impl ReleaseService {
                 }
             }
         });
+    }
+
+    /// What is in VETTING now was cut off by the end of an earlier process. The journal counts that: a release that
+    /// takes the process with it must not do so for ever.
+    async fn note_interruptions(&self) -> Result<(), ServiceError> {
+        let state = self.platform.journal.refresh().await.map_err(ServiceError::journal)?;
+        let cut_off = state.releases().iter().filter(|(_, record)| record.state() == ReleaseState::Vetting);
+        for (id, _) in cut_off {
+            let event = || Event::VettingRestarted { release: id.clone(), cause: RestartCause::Interrupted };
+            match self.by_platform(|_, _| Ok(vec![event()])).await {
+                // Another process may have finished it meanwhile.
+                Ok(()) | Err(ServiceError::Review(ReviewError::Transition(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Starts a task for every release that waits for the platform and has none.
@@ -112,6 +131,9 @@ impl ReleaseService {
         for _ in 0..4 {
             let state = self.platform.journal.refresh().await.map_err(ServiceError::journal)?;
             match state.release(id).map(|record| record.state()) {
+                Some(ReleaseState::Vetting) if interrupted_too_often(&state, id) => {
+                    self.fail(id, PLATFORM_FAILURE).await?;
+                }
                 Some(ReleaseState::Vetting) => self.vet(id).await?,
                 Some(ReleaseState::Approved) => self.publish(id).await?,
                 Some(_) | None => return Ok(()),
@@ -173,6 +195,10 @@ impl ReleaseService {
         self.tasks.close();
         self.tasks.wait().await;
     }
+}
+
+fn interrupted_too_often(state: &TenantState, id: &ReleaseId) -> bool {
+    state.release(id).is_some_and(|record| record.interruptions() >= MAX_ATTEMPTS)
 }
 
 /// An error with its causes, for the log inside.

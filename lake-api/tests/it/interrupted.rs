@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use oscar_access::dev_issuer::CLI_CLIENT;
 use oscar_access::login::{LoginConfig, authorization_code_pkce};
-use oscar_journal::{Event, Journal, JournalKey, VerifyOptions, verify};
+use oscar_journal::{Actor, Event, Journal, JournalKey, RestartCause, VerifyOptions, verify};
 use oscar_lake::Storage;
 use oscar_lake::{FileKeys, KeyProvider as _, KeyPurpose};
 use oscar_lake_api::api::release::{Release, ReleaseState};
 use oscar_lake_api::config::ServeConfig;
+use oscar_lake_api::server::Server;
 use reqwest::StatusCode;
 use tempfile::TempDir;
 
@@ -207,5 +208,35 @@ async fn a_service_whose_storage_is_away_says_so_and_is_ready_again_when_it_is_b
     assert_eq!(world.admin("/ready").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     outage.end();
     until("it is ready again", async || world.admin("/ready").await.status().is_success()).await;
+    world.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_ends_the_service_time_and_again_goes_back_to_its_requester() {
+    let world = World::start().await;
+    for _ in 0..8 {
+        world.submit("anna", BY_REGION).await;
+    }
+    let World { directory, mut config, running, client } = world;
+    let issuer = running.dev_issuer().unwrap().address();
+    running.shutdown().await;
+    let storage = Storage::open(&config.storage).unwrap();
+    let keys = FileKeys::directory(directory.path().join("keys"));
+    let key = JournalKey::from_seed(keys.key(KeyPurpose::Journal).unwrap().expose());
+    let journal = Journal::open(storage.store(), Arc::new(key)).await.unwrap();
+    let state = journal.state();
+    let open = state.releases().values().find(|record| record.state() == oscar_journal::ReleaseState::Vetting);
+    let id = open.expect("the service was stopped before all were vetted").id().clone();
+    for _ in 0..4 {
+        let event = Event::VettingRestarted { release: id.clone(), cause: RestartCause::Interrupted };
+        let actor = Actor::service("release-service");
+        journal.transact(actor, |_| Ok::<_, std::convert::Infallible>(vec![event.clone()])).await.unwrap();
+    }
+    drop(journal);
+    config.dev_issuer.as_mut().unwrap().listen = issuer;
+    let running = Server::start(config.clone()).await.unwrap();
+    let world = World { directory, config, running, client };
+    let release = world.settled("anna", id.as_str()).await;
+    assert_eq!(release.state, ReleaseState::Returned, "{release:?}");
     world.running.shutdown().await;
 }

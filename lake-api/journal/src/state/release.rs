@@ -8,7 +8,7 @@ use oscar_permit::{Identity, ReleaseId, Role, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, REQUIRED_VOTES, ReleaseState, TenantState, TransitionError, transition};
-use crate::event::{Decision, Event, OutputFile, Submission, Verdict, VettingResult};
+use crate::event::{Decision, Event, OutputFile, RestartCause, Submission, Verdict, VettingResult};
 use crate::record::Actor;
 
 /// A release. Votes are private: show [`ReleaseRecord::votes_visible_to`] and never this
@@ -29,6 +29,9 @@ pub struct ReleaseRecord {
     sequence: u64,
     vetted: Option<Vetted>,
     failure: Option<String>,
+    /// How often its vetting was cut off in this round.
+    #[serde(default)]
+    interruptions: u32,
     votes: Vec<Vote>,
     published: Option<Published>,
     /// The last reason given for a withdrawal or recall, or the cause of a stop.
@@ -148,6 +151,12 @@ impl ReleaseRecord {
         self.vetted.as_ref().and_then(|vetted| vetted.result.content)
     }
 
+    /// How often the vetting was cut off in this round, by an end of the service.
+    #[must_use]
+    pub const fn interruptions(&self) -> u32 {
+        self.interruptions
+    }
+
     /// Code of the failure that ended vetting in this round.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
@@ -192,6 +201,7 @@ impl ReleaseRecord {
             sequence: at.sequence,
             vetted: None,
             failure: None,
+            interruptions: 0,
             votes: Vec::new(),
             published: None,
             closing_reason: None,
@@ -210,6 +220,7 @@ impl ReleaseRecord {
         match event {
             Event::ReleaseSubmitted { submission, .. } => {
                 self.reset();
+                self.interruptions = 0;
                 self.submission = (**submission).clone();
                 self.round += 1;
                 self.submitted_at = at.time;
@@ -218,7 +229,10 @@ impl ReleaseRecord {
                 self.vetted = Some(Vetted { result: (**result).clone(), sequence: at.sequence });
             }
             Event::VettingFailed { code, .. } => self.failure = Some(code.clone()),
-            Event::VettingRestarted { .. } => self.reset(),
+            Event::VettingRestarted { cause, .. } => {
+                self.reset();
+                self.interruptions += u32::from(*cause == RestartCause::Interrupted);
+            }
             Event::VoteCast { decision, reason, content, .. } => {
                 if let Actor::Person { identity, role } = actor {
                     self.votes.push(Vote {

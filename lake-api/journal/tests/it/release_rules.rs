@@ -147,6 +147,34 @@ fn a_new_vetting_resets_the_votes() {
 }
 
 #[test]
+fn how_often_vetting_was_cut_off_is_counted_until_it_is_submitted_again() {
+    let restarted = |cause| Event::VettingRestarted { release: release(1), cause };
+    let interruptions = |story: &Story| story.state.release(&release(1)).unwrap().interruptions();
+    let story = Story::default()
+        .tell(analyst(), submitted(1))
+        .tell(service(), restarted(RestartCause::Interrupted))
+        .tell(service(), restarted(RestartCause::PolicyChanged))
+        .tell(service(), restarted(RestartCause::Interrupted));
+    assert_eq!(interruptions(&story), 2);
+    let failed = Event::VettingFailed { release: release(1), code: oscar_journal::PLATFORM_FAILURE.into() };
+    let story = story.tell(service(), failed).tell(analyst(), submitted(1));
+    assert_eq!(interruptions(&story), 0);
+    assert_eq!(story.state.submissions_used(&permit(), []), 2, "what the platform fails at costs no more");
+}
+
+#[test]
+fn a_try_that_ends_on_a_limit_costs_as_much_as_ten() {
+    let failed = Event::VettingFailed { release: release(1), code: "deadline".into() };
+    let story = Story::default().tell(analyst(), submitted(1)).tell(service(), failed);
+    let contacts = "contacts".parse().unwrap();
+    assert_eq!(story.state.submissions_used(&permit(), []), oscar_journal::PRICE_OF_A_LIMIT);
+    assert_eq!(story.state.submissions_used(&"FSEID-2".parse().unwrap(), [&contacts]), oscar_journal::PRICE_OF_A_LIMIT);
+    let quotas = Quotas { releases: 10, ..generous() };
+    let next = story.state.submit(&analyst(), &release(2), submission(), &quotas);
+    assert_eq!(next, Err(ReviewError::ReleasesUsedUp));
+}
+
+#[test]
 fn a_returned_release_belongs_to_its_requester() {
     let mut story =
         in_review().tell(steward(), vote(1, Decision::Return)).tell(controller(), vote(1, Decision::Approve));
