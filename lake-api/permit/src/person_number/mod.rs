@@ -14,10 +14,14 @@
 //! since 2007. Nothing checks that the date has passed, because what is being guarded
 //! against is a number getting out.
 //!
-//! `number` reads one cell that should be a number, `text` finds numbers in any text, and
-//! `characters` makes every writing of a digit, a dash and a space the same before that.
+//! `number` reads one cell that should be a number, `text` finds numbers in any text (in all `forms`, with a `gap`
+//! between their parts and `machine_text` around them), and `characters` makes every writing of a digit, a dash and a space the
+//! same before that.
 
 mod characters;
+mod forms;
+mod gap;
+mod machine_text;
 mod number;
 mod text;
 

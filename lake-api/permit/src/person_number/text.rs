@@ -2,32 +2,36 @@
 //!
 //! | found | example |
 //! |---|---|
-//! | ten characters in one piece; behind zeros that fill a field | `0201609995`, `000201609995` |
+//! | ten characters in one piece; behind zeros that fill a field | `0201609995`, `000201609995`, `000203291WQ3` |
 //! | the date and the rest, with one to three characters between that are no letters or digits | `020160-9995`, `020160 – 9995`, `020160/9995` |
-//! | the date in pairs | `02.01.60-9995`, `02 01 60 9995` |
+//! | the date in pairs | `02.01.60-9995`, `02 01 60 9995`, `02.03.29-1WQ3` |
 //! | ten digits in other groups, with the same sign between all of them | `0 2 0 1 6 0 9 9 9 5` |
 //! | the year in four digits, when it is the one that the seventh digit says | `02011960-9995`, `020119609995` |
+//! | any of these with a sign that was escaped for the web (`gap`) | `020160&nbsp;9995`, `020160%2D9995` |
 //!
 //! More digits directly beside them make a longer number and do not count; nor do groups
 //! that begin like a date with the year first, or go on behind the tenth digit.
 //!
 //! **Ambiguous traces.** Machines write digits by the million, and one ten-digit number in 27 names
-//! a date by chance. So four shapes are evidence only when a column is full of them: digits in
-//! a long hexadecimal word, in a UUID, behind a decimal point, and a whole cell of nine digits (a
-//! leading zero may have been lost). They are reported with the digits, whether these name a
-//! date or not, so that a column's share of dates can be told from chance.
+//! a date by chance. So some shapes are evidence only when a column is full of them:
+//!
+//! | ambiguous | example |
+//! |---|---|
+//! | digits in a long hexadecimal word, in a UUID, behind a decimal point | `4f2e0201609995ab`, `1940.0201609995` |
+//! | a whole cell of nine digits, in one piece or with a sign before the last four: a leading zero may have been lost | `201609995`, `20160-9995` |
+//! | eleven to twenty digits of which the first ten may be the number | `02016099951234` |
+//! | eighteen digits of which the last ten may be the number | `202401010201609995` |
+//!
+//! They are reported with the ten digits, whether these name a date or not, so that a column's share of
+//! dates can be told from chance. Longer runs that begin with a year or with a day, a month and a year before a time
+//! of day are timestamps and numbers of a year's documents: of those the first ten digits never count.
 
 use std::ops::Range;
 
-use super::characters::{Characters, LETTER};
-use super::number::{PersonNumber, PersonNumberKind};
-
-/// Shorter hexadecimal words are written by people: `a0201609995`.
-const SHORTEST_MACHINE_WORD: usize = 16;
-/// Longest field that is filled up with zeros.
-const LONGEST_FIELD: usize = 20;
-/// Most characters between two groups of digits.
-const WIDEST_GAP: usize = 3;
+use super::characters::Characters;
+use super::forms::{LONGEST_FIELD, digits_at, in_parts_without_zero, is_cpr, number_at, number_of};
+use super::machine_text::Surroundings;
+use super::number::PersonNumber;
 
 /// What was found at one place of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub enum PersonNumberTrace {
     Ambiguous {
         /// Its bytes in the text.
         place: Range<usize>,
-        /// The digits as a number.
+        /// The digits that may be the number, as a number.
         digits: u64,
         /// Whether they are a valid person number.
         is_number: bool,
@@ -48,9 +52,10 @@ pub enum PersonNumberTrace {
 /// Everything in a text that is, or might be, a person number, from left to right.
 pub fn person_number_traces(text: &str) -> impl Iterator<Item = PersonNumberTrace> {
     let characters = Characters::of(text);
+    let mut surroundings = Surroundings::default();
     let mut at = 0;
     std::iter::from_fn(move || {
-        let (found, next) = next_trace(&characters.bytes, at)?;
+        let (found, next) = next_trace(&characters.bytes, at, &mut surroundings)?;
         at = next;
         Some(match found {
             Found::Number(range) => PersonNumberTrace::Number(characters.place(&range)),
@@ -68,7 +73,7 @@ enum Found {
 }
 
 /// The first trace at or after `from`, and where to go on. Every run of digits is looked at once.
-fn next_trace(bytes: &[u8], from: usize) -> Option<(Found, usize)> {
+fn next_trace(bytes: &[u8], from: usize, surroundings: &mut Surroundings) -> Option<(Found, usize)> {
     let mut at = from;
     while let Some(offset) = bytes.get(at..)?.iter().position(u8::is_ascii_digit) {
         let start = at + offset;
@@ -76,7 +81,7 @@ fn next_trace(bytes: &[u8], from: usize) -> Option<(Found, usize)> {
         at = start + length;
         if let Some(range) = number_at(bytes, start, length) {
             let next = range.end.max(at);
-            let found = if is_machine_text(bytes, &range) {
+            let found = if surroundings.are_machine_text(bytes, &range) {
                 let digits = number_of(bytes.get(range.clone()).unwrap_or_default());
                 Found::Ambiguous { range, digits, is_number: true }
             } else {
@@ -85,191 +90,49 @@ fn next_trace(bytes: &[u8], from: usize) -> Option<(Found, usize)> {
             return Some((found, next));
         }
         let run = start..at;
-        let lost_a_zero = length == 9 && bytes.trim_ascii().len() == 9;
-        if lost_a_zero || (length == 10 && is_machine_text(bytes, &run)) {
-            let digits = number_of(bytes.get(run.clone()).unwrap_or_default());
+        let digits = bytes.get(run.clone()).unwrap_or_default();
+        let ambiguous = match length {
+            5 => in_parts_without_zero(bytes, start).filter(|(whole, _)| surroundings.whole(bytes) == *whole),
+            9 if surroundings.whole(bytes) == run => Some((run, number_of(digits))),
+            10 if surroundings.are_machine_text(bytes, &run) => Some((run, number_of(digits))),
+            11..=LONGEST_FIELD => {
+                let (digits, is_number) = inside_run(digits);
+                return Some((Found::Ambiguous { range: run, digits, is_number }, at));
+            }
+            _ => None,
+        };
+        if let Some((range, digits)) = ambiguous {
             let is_number = i64::try_from(digits).ok().and_then(PersonNumber::parse_integer).is_some();
-            return Some((Found::Ambiguous { range: run, digits, is_number }, at));
+            let next = range.end;
+            return Some((Found::Ambiguous { range, digits, is_number }, next));
         }
     }
     None
 }
 
-/// The person number that begins with the run of `length` digits at `start`.
-fn number_at(bytes: &[u8], start: usize, length: usize) -> Option<Range<usize>> {
-    let whole = match length {
-        10 => is_cpr(bytes.get(start..start + 10)?).then_some(start + 10),
-        7 => replacement(bytes, start, start + 6),
-        12 if with_century(bytes.get(start..start + 12)?) => Some(start + 12),
-        11..=LONGEST_FIELD => {
-            let (zeros, number) = bytes.get(start..start + length)?.split_at_checked(length - 10)?;
-            (zeros.iter().all(|byte| *byte == b'0') && is_cpr(number)).then_some(start + length)
-        }
-        _ => None,
-    };
-    let end = whole.or_else(|| two_parts(bytes, start, length)).or_else(|| groups(bytes, start))?;
-    Some(start..end)
-}
-
-/// Whether ten digits are a CPR number.
-fn is_cpr(digits: &[u8]) -> bool {
-    PersonNumber::parse_bytes(digits).is_some_and(|number| number.kind() == PersonNumberKind::Cpr)
-}
-
-/// A replacement number whose date begins at `date` and whose last four characters at `rest`; its end.
-fn replacement(bytes: &[u8], date: usize, rest: usize) -> Option<usize> {
-    let mut characters = [0; 10];
-    let parts = bytes.get(date..date + 6)?.iter().chain(bytes.get(rest..rest + 4)?);
-    characters.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
-    let number = PersonNumber::parse_bytes(&characters)?;
-    let follows = bytes.get(rest + 4).copied().unwrap_or(b' ');
-    let ends = !follows.is_ascii_alphanumeric() && follows != LETTER;
-    (number.kind() != PersonNumberKind::Cpr && ends).then_some(rest + 4)
-}
-
-/// `DDMMYYYYSSSS` where the four-digit year is the one that the number itself means.
-fn with_century(digits: &[u8]) -> bool {
-    let (Some(day_month), Some(century), Some(rest)) = (digits.get(..4), digits.get(4..6), digits.get(6..12)) else {
-        return false;
-    };
-    let Some(number) = PersonNumber::parse_bytes(&[day_month, rest].concat()) else { return false };
-    let year = u64::try_from(chrono::Datelike::year(&number.birth_date())).unwrap_or_default();
-    number.kind() == PersonNumberKind::Cpr && year / 100 == number_of(century)
-}
-
-/// The date in one piece, a gap, and the rest; the end.
-fn two_parts(bytes: &[u8], start: usize, length: usize) -> Option<usize> {
-    if length != 6 && length != 8 {
-        return None;
+/// The ten digits of a longer run that may be a person number, and whether they are one.
+fn inside_run(run: &[u8]) -> (u64, bool) {
+    let first = run.get(..10).unwrap_or_default();
+    if is_cpr(first) && !begins_like_a_year(run) && !is_day_first_timestamp(run) {
+        return (number_of(first), true);
     }
-    let gap = gap_at(bytes, start + length)?;
-    let rest = gap.end;
-    let end = match (length, digits_at(bytes, rest)) {
-        (6, 4) => {
-            let digits = [bytes.get(start..start + 6)?, bytes.get(rest..rest + 4)?].concat();
-            is_cpr(&digits).then_some(rest + 4)
-        }
-        (8, 4) => {
-            let digits = [bytes.get(start..start + 8)?, bytes.get(rest..rest + 4)?].concat();
-            with_century(&digits).then_some(rest + 4)
-        }
-        (6, 1) => replacement(bytes, start, rest),
-        _ => None,
-    }?;
-    (!is_dotted_chain(bytes, start, &gap, end)).then_some(end)
-}
-
-/// A point between two groups of a longer chain of points: a version, an object identifier, decimals.
-fn is_dotted_chain(bytes: &[u8], start: usize, gap: &Range<usize>, end: usize) -> bool {
-    let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
-    let is_point = |at: Option<usize>| at.and_then(|at| bytes.get(at)) == Some(&b'.');
-    let before = is_point(start.checked_sub(1)) && is_digit(start.checked_sub(2));
-    let after = is_point(Some(end)) && is_digit(Some(end + 1));
-    gap.len() == 1 && is_point(Some(gap.start)) && (before || after)
-}
-
-/// Ten or twelve digits in groups; the end.
-fn groups(bytes: &[u8], start: usize) -> Option<usize> {
-    let (mut digits, mut bounds, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-    let mut end = start;
-    loop {
-        let length = digits_at(bytes, end);
-        digits.extend_from_slice(bytes.get(end..end + length)?);
-        end += length;
-        // Pairs with a year of four digits have twelve.
-        if digits.len() >= if bounds == [2, 4, 8] { 12 } else { 10 } {
-            break;
-        }
-        let gap = gap_at(bytes, end)?;
-        bounds.push(digits.len());
-        end = gap.end;
-        gaps.push(bytes.get(gap)?);
+    match run.get(8..) {
+        Some(last) if run.len() == 18 && is_cpr(last) => (number_of(last), true),
+        _ => (number_of(first), false),
     }
-    let same = gaps.windows(2).all(|pair| pair.first() == pair.last());
-    let chained = same && gaps.first().is_some_and(|gap| goes_on(bytes, start, end, gap));
-    let is_number = match (digits.len(), bounds.as_slice()) {
-        (10, [2, 4, 6]) => in_pairs(&gaps, same) && is_cpr(&digits),
-        (12, [2, 4, 8]) => in_pairs(&gaps, same) && with_century(&digits),
-        (10, [_, ..]) => same && is_evenly_set(&digits, &bounds, gaps.first()?) && is_cpr(&digits),
-        _ => false,
-    };
-    (is_number && !chained).then_some(end)
 }
 
-/// Whether more digits stand behind or before with the same gap: a list, a version, a phone number.
-fn goes_on(bytes: &[u8], start: usize, end: usize, gap: &[u8]) -> bool {
-    let behind = bytes.get(end..).and_then(|rest| rest.strip_prefix(gap)).and_then(<[u8]>::first);
-    let before = bytes.get(..start).and_then(|rest| rest.strip_suffix(gap)).and_then(<[u8]>::last);
-    [behind, before].into_iter().flatten().any(u8::is_ascii_digit)
+/// `2010…`: timestamps, and documents that are numbered within their year.
+fn begins_like_a_year(run: &[u8]) -> bool {
+    run.starts_with(b"19") || run.starts_with(b"20")
 }
 
-/// Day, month and year with one sign between them; a date and a time differ from a person
-/// number in the last gap only: it is a dash, or the same as the others.
-fn in_pairs(gaps: &[&[u8]], same: bool) -> bool {
-    let [first, second, last] = gaps else { return false };
-    same || (first == second && last.contains(&b'-'))
-}
-
-/// Groups that are no date, time or reference number: one plain sign between all of them, no
-/// year in front.
-fn is_evenly_set(digits: &[u8], bounds: &[usize], gap: &[u8]) -> bool {
-    let [sign @ (b' ' | b'-' | b'.' | b'/' | b'_')] = gap else { return false };
-    let with_spaces_only = bounds == [2, 4, 6, 8] || bounds.len() == 9;
-    let year_first = bounds.first() == Some(&4) && (digits.starts_with(b"19") || digits.starts_with(b"20"));
-    // Six and four is the business of `two_parts`; eight and two is a date and an hour.
-    let other = bounds == [6] || bounds == [8];
-    !year_first && !other && (*sign == b' ' || !with_spaces_only)
-}
-
-/// How many digits stand at `start`.
-fn digits_at(bytes: &[u8], start: usize) -> usize {
-    bytes.iter().skip(start).take_while(|byte| byte.is_ascii_digit()).count()
-}
-
-/// One to three characters that are neither letters nor digits, and a digit behind them.
-fn gap_at(bytes: &[u8], start: usize) -> Option<Range<usize>> {
-    let is_gap = |byte: &&u8| !byte.is_ascii_alphanumeric() && **byte != LETTER;
-    let length = bytes.iter().skip(start).take(WIDEST_GAP + 1).take_while(is_gap).count();
-    let end = start + length;
-    let fits = (1..=WIDEST_GAP).contains(&length) && bytes.get(end).is_some_and(u8::is_ascii_digit);
-    fits.then_some(start..end)
-}
-
-/// The digits of a text as a number; never more than twenty.
-fn number_of(bytes: &[u8]) -> u64 {
-    let digits = bytes.iter().filter(|byte| byte.is_ascii_digit());
-    digits.fold(0u64, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')))
-}
-
-fn is_machine_text(bytes: &[u8], found: &Range<usize>) -> bool {
-    is_hexadecimal_word(bytes, found) || is_inside_uuid(bytes, found) || is_decimals(bytes, found)
-}
-
-/// Letters directly beside the number, and the whole word long and hexadecimal.
-fn is_hexadecimal_word(bytes: &[u8], found: &Range<usize>) -> bool {
-    let word = widen(bytes, found, |byte| byte.is_ascii_alphanumeric() || *byte == LETTER);
-    let long = word.len() >= SHORTEST_MACHINE_WORD && word.len() > found.len();
-    long && bytes.get(word).is_some_and(|word| word.iter().all(u8::is_ascii_hexdigit))
-}
-
-fn is_inside_uuid(bytes: &[u8], found: &Range<usize>) -> bool {
-    let word = widen(bytes, found, |byte| byte.is_ascii_hexdigit() || *byte == b'-');
-    let Some(word) = bytes.get(word).filter(|word| word.len() == 36) else { return false };
-    let dashes = [8, 13, 18, 23];
-    word.iter().enumerate().all(|(at, byte)| (*byte == b'-') == dashes.contains(&at))
-}
-
-/// One to nine digits and a point before the number: `1940.2559890486`. Ten digits
-/// before it would be a person number of their own.
-fn is_decimals(bytes: &[u8], found: &Range<usize>) -> bool {
-    let Some(before) = bytes.get(..found.start).and_then(|before| before.strip_suffix(b".")) else { return false };
-    (1..=9).contains(&before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count())
-}
-
-fn widen(bytes: &[u8], found: &Range<usize>, belongs: impl Fn(&u8) -> bool) -> Range<usize> {
-    let before = bytes.iter().take(found.start).rev().take_while(|byte| belongs(byte)).count();
-    let after = bytes.iter().skip(found.end).take_while(|byte| belongs(byte)).count();
-    found.start - before..found.end + after
+/// `DDMMYYYYhhmm…`, whose first ten digits always name a date.
+fn is_day_first_timestamp(run: &[u8]) -> bool {
+    let pair = |at: usize| run.get(at..at + 2).map(number_of);
+    let begins_time =
+        |at: usize| pair(at).is_some_and(|hour| hour < 24) && pair(at + 2).is_some_and(|minute| minute < 60);
+    matches!(pair(4), Some(19 | 20)) && begins_time(8)
 }
 
 #[cfg(test)]
@@ -322,6 +185,25 @@ mod tests {
     #[case("æ 020160‑9995 ø")]
     #[case("020329–1WQ3")]
     #[case("0203291ＷＱ3")]
+    #[case("2.020160-9995")]
+    #[case("12.020160 9995")]
+    #[case("02.03.29-1WQ3")]
+    #[case("02 03 29 1WQ3")]
+    #[case("02/03/29 - 1wq3.")]
+    #[case("000203291WQ3")]
+    #[case("020160&nbsp;9995")]
+    #[case("020160&#160;9995")]
+    #[case("020160&amp;nbsp;9995")]
+    #[case("020160%2D9995")]
+    #[case("020160%209995")]
+    #[case("020160%9995")]
+    #[case("020160&9995")]
+    #[case("020160%20%E2%80%93%209995")]
+    #[case("02011960%2D9995")]
+    #[case("020329%2D1WQ3")]
+    #[case("02.01.60&nbsp;-&nbsp;9995")]
+    #[case("02%2E01%2E60%2D9995")]
+    #[case("02&nbsp;03&nbsp;29&nbsp;1WQ3")]
     fn a_number_is_found_in_every_writing(#[case] text: &str) {
         let found = PersonNumber::find_in(text);
         assert!(found.is_some(), "{text}");
@@ -359,6 +241,11 @@ mod tests {
     #[case("20 11 33 44 20 11 33 45")]
     #[case("020160    9995")]
     #[case("201609995")]
+    #[case("01%2E02%2E23%201230")]
+    #[case("01.02.23&nbsp;1230")]
+    #[case("02.03.29-1WQ34")]
+    #[case("100203291WQ3")]
+    #[case("20160-9995")]
     #[case("")]
     fn what_is_something_else_is_left_alone(#[case] text: &str) {
         assert_eq!(PersonNumber::find_in(text), None, "{text}");
@@ -373,6 +260,19 @@ mod tests {
     #[case("201609995", 201_609_995, true)]
     #[case(" 201609995\n", 201_609_995, true)]
     #[case("299909995", 299_909_995, false)]
+    #[case("20160-9995", 201_609_995, true)]
+    #[case(" 20160 9995 ", 201_609_995, true)]
+    #[case("20160&nbsp;9995", 201_609_995, true)]
+    #[case("20160%2D9995", 201_609_995, true)]
+    #[case("29990-9995", 299_909_995, false)]
+    #[case("02016099951", 201_609_995, true)]
+    #[case("id 02016099951234567890.", 201_609_995, true)]
+    #[case("99016099951", 9_901_609_995, false)]
+    #[case("202401010201609995", 201_609_995, true)]
+    #[case("202401013102609995", 2_024_010_131, false)]
+    #[case("201001011234", 2_010_010_112, false)]
+    #[case("20100101123456", 2_010_010_112, false)]
+    #[case("010220101234", 102_201_012, false)]
     fn digits_of_machines_are_told_with_whether_they_name_a_date(
         #[case] text: &str,
         #[case] number: u64,
@@ -383,6 +283,26 @@ mod tests {
             matches!(found.as_slice(), [PersonNumberTrace::Ambiguous { digits, is_number, .. }] if (*digits, *is_number) == (number, date)),
             "{found:?}"
         );
+    }
+
+    #[rstest]
+    #[case("a number that is cut off 20160-9995")]
+    #[case("20160-9995, 20160-9996")]
+    #[case("020160999512345678901")]
+    fn digits_that_may_be_too_much_are_not_told(#[case] text: &str) {
+        assert_eq!(person_number_traces(text).next(), None, "{text}");
+    }
+
+    /// Minutes if every run of digits looked at its whole word again.
+    #[test]
+    fn a_huge_word_is_looked_at_in_no_time() {
+        for piece in ["9901609995a", "9901609995-", "a01609995 ", "1 ", "201609995 ", "20160-9995 ", "020160%2D999x"] {
+            let text = piece.repeat(200_000);
+            let traces = person_number_traces(&text).count();
+            assert!(traces <= 200_000, "{piece}");
+        }
+        let white = " ".repeat(1_000_000);
+        assert_eq!(person_number_traces(&format!("{white}{}", "201609995 ".repeat(100_000))).count(), 0);
     }
 
     #[test]
@@ -410,7 +330,7 @@ mod tests {
 
         #[test]
         fn any_text_is_survived_and_a_mask_leaves_nothing_to_find(
-            text in "[0-9A-Za-z .æø-]{0,60}|[0-9 -]{0,40}|[0-9٠-٩ ./\u{200b}–-]{0,40}|\\PC{0,40}",
+            text in "[0-9A-Za-z .æø-]{0,60}|[0-9 -]{0,40}|[0-9٠-٩ ./\u{200b}–-]{0,40}|\\PC{0,40}|([0-9]{1,6}|%2D|&nbsp;|%20|[.1WQ-]){0,12}",
         ) {
             if let Some(masked) = PersonNumber::mask(&text, "[masked]") {
                 prop_assert!(!PersonNumber::occurs_in(&masked), "{}", masked);
