@@ -3,14 +3,17 @@
 use std::ops::Range;
 
 use super::characters::LETTER;
-use super::gap::{Reading, gap_at, is_dash, may_have_escapes};
+use super::gap::{Reading, gap_at, is_dash};
 use super::number::{PersonNumber, PersonNumberKind};
 
 /// Longest field that is filled up with zeros.
 pub(super) const LONGEST_FIELD: usize = 20;
+/// Most digits in groups: the number with its year in four digits.
+const MOST_DIGITS: usize = 12;
 
-/// The person number that begins with the run of `length` digits at `start`.
-pub(super) fn number_at(bytes: &[u8], start: usize, length: usize) -> Option<Range<usize>> {
+/// The person number that begins with the run of `length` digits at `start`; where the text has escapes, they
+/// are read as well.
+pub(super) fn number_at(bytes: &[u8], start: usize, length: usize, has_escapes: bool) -> Option<Range<usize>> {
     let whole = match length {
         10 => is_cpr(bytes.get(start..start + 10)?).then_some(start + 10),
         12 if with_century(bytes.get(start..start + 12)?) => Some(start + 12),
@@ -20,17 +23,14 @@ pub(super) fn number_at(bytes: &[u8], start: usize, length: usize) -> Option<Ran
         }
         _ => None,
     };
+    let parts = |reading| {
+        let groups = || if length < 10 { groups(bytes, start, reading) } else { None };
+        two_parts(bytes, start, length, reading).or_else(groups)
+    };
     let end = whole
         .or_else(|| replacement_in_one_piece(bytes, start, length))
-        .or_else(|| two_parts(bytes, start, length))
-        .or_else(|| {
-            if length >= 10 {
-                return None;
-            }
-            let escaped = || bytes.get(start..).is_some_and(may_have_escapes);
-            groups(bytes, start, Reading::AsWritten)
-                .or_else(|| escaped().then(|| groups(bytes, start, Reading::Unescaped)).flatten())
-        })?;
+        .or_else(|| parts(Reading::AsWritten))
+        .or_else(|| has_escapes.then(|| parts(Reading::Unescaped)).flatten())?;
     Some(start..end)
 }
 
@@ -74,28 +74,25 @@ fn with_century(digits: &[u8]) -> bool {
 }
 
 /// The date in one piece, a gap, and the rest; the end.
-fn two_parts(bytes: &[u8], start: usize, length: usize) -> Option<usize> {
+fn two_parts(bytes: &[u8], start: usize, length: usize, reading: Reading) -> Option<usize> {
     if length != 6 && length != 8 {
         return None;
     }
-    let with_gap = |reading| {
-        let gap = gap_at(bytes, start + length, reading)?;
-        let rest = gap.end;
-        let end = match (length, digits_at(bytes, rest)) {
-            (6, 4) => {
-                let digits = [bytes.get(start..start + 6)?, bytes.get(rest..rest + 4)?].concat();
-                is_cpr(&digits).then_some(rest + 4)
-            }
-            (8, 4) => {
-                let digits = [bytes.get(start..start + 8)?, bytes.get(rest..rest + 4)?].concat();
-                with_century(&digits).then_some(rest + 4)
-            }
-            (6, 1) => replacement(bytes, bytes.get(start..start + 6)?, rest),
-            _ => None,
-        }?;
-        (!is_dotted_chain(bytes, start, &gap, end)).then_some(end)
-    };
-    with_gap(Reading::AsWritten).or_else(|| with_gap(Reading::Unescaped))
+    let gap = gap_at(bytes, start + length, reading)?;
+    let rest = gap.end;
+    let end = match (length, digits_at(bytes, rest)) {
+        (6, 4) => {
+            let digits = [bytes.get(start..start + 6)?, bytes.get(rest..rest + 4)?].concat();
+            is_cpr(&digits).then_some(rest + 4)
+        }
+        (8, 4) => {
+            let digits = [bytes.get(start..start + 8)?, bytes.get(rest..rest + 4)?].concat();
+            with_century(&digits).then_some(rest + 4)
+        }
+        (6, 1) => replacement(bytes, bytes.get(start..start + 6)?, rest),
+        _ => None,
+    }?;
+    (!is_dotted_chain(bytes, start, &gap, end)).then_some(end)
 }
 
 /// Five digits, a gap and four digits: a number in two parts that has lost its first zero, and its digits.
@@ -118,36 +115,74 @@ fn is_dotted_chain(bytes: &[u8], start: usize, gap: &Range<usize>, end: usize) -
     gap.len() == 1 && is_point(Some(gap.start)) && (before || after)
 }
 
+/// Digits in groups with gaps between them, as far as they have been read.
+#[derive(Default)]
+struct Groups<'a> {
+    digits: [u8; MOST_DIGITS],
+    /// How many digits stand before every gap.
+    bounds: [usize; MOST_DIGITS],
+    gaps: [&'a [u8]; MOST_DIGITS],
+    /// Digits and gaps so far.
+    length: usize,
+    count: usize,
+}
+
+impl<'a> Groups<'a> {
+    /// Takes a group; `None` when it has too many digits.
+    fn push(&mut self, group: &[u8]) -> Option<()> {
+        let end = self.length + group.len();
+        self.digits.get_mut(self.length..end)?.copy_from_slice(group);
+        self.length = end;
+        Some(())
+    }
+
+    fn push_gap(&mut self, gap: &'a [u8]) -> Option<()> {
+        *self.bounds.get_mut(self.count)? = self.length;
+        *self.gaps.get_mut(self.count)? = gap;
+        self.count += 1;
+        Some(())
+    }
+
+    fn digits(&self) -> &[u8] {
+        self.digits.get(..self.length).unwrap_or_default()
+    }
+
+    fn bounds(&self) -> &[usize] {
+        self.bounds.get(..self.count).unwrap_or_default()
+    }
+
+    fn gaps(&self) -> &[&'a [u8]] {
+        self.gaps.get(..self.count).unwrap_or_default()
+    }
+}
+
 /// Ten or twelve digits in groups, or the date of a replacement number in pairs; the end.
 fn groups(bytes: &[u8], start: usize, reading: Reading) -> Option<usize> {
-    let (mut digits, mut bounds, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+    let mut groups = Groups::default();
     let mut end = start;
     loop {
         let length = digits_at(bytes, end);
-        if length == 1
-            && let [2, 4, 6] = bounds.as_slice()
-            && in_pairs(&gaps)
-            && let Some(end) = replacement(bytes, &digits, end)
-        {
+        let after_pairs = length == 1 && groups.bounds() == [2, 4, 6] && in_pairs(groups.gaps());
+        if after_pairs && let Some(end) = replacement(bytes, groups.digits(), end) {
             return Some(end);
         }
-        digits.extend_from_slice(bytes.get(end..end + length)?);
+        groups.push(bytes.get(end..end + length)?)?;
         end += length;
         // Pairs with a year of four digits have twelve.
-        if digits.len() >= if bounds == [2, 4, 8] { 12 } else { 10 } {
+        if groups.length >= if groups.bounds() == [2, 4, 8] { 12 } else { 10 } {
             break;
         }
         let gap = gap_at(bytes, end, reading)?;
-        bounds.push(digits.len());
         end = gap.end;
-        gaps.push(bytes.get(gap)?);
+        groups.push_gap(bytes.get(gap)?)?;
     }
-    let same = are_same(&gaps);
+    let (digits, gaps) = (groups.digits(), groups.gaps());
+    let same = are_same(gaps);
     let chained = same && gaps.first().is_some_and(|gap| goes_on(bytes, start, end, gap));
-    let is_number = match (digits.len(), bounds.as_slice()) {
-        (10, [2, 4, 6]) => in_pairs(&gaps) && is_cpr(&digits),
-        (12, [2, 4, 8]) => in_pairs(&gaps) && with_century(&digits),
-        (10, [_, ..]) => same && is_evenly_set(&digits, &bounds, gaps.first()?) && is_cpr(&digits),
+    let is_number = match (digits.len(), groups.bounds()) {
+        (10, [2, 4, 6]) => in_pairs(gaps) && is_cpr(digits),
+        (12, [2, 4, 8]) => in_pairs(gaps) && with_century(digits),
+        (10, bounds @ [_, ..]) => same && is_evenly_set(digits, bounds, gaps.first()?) && is_cpr(digits),
         _ => false,
     };
     (is_number && !chained).then_some(end)

@@ -68,9 +68,9 @@ pub(super) fn is_dash(gap: &[u8]) -> bool {
     DASHES.into_iter().any(has)
 }
 
-/// Whether an escape may begin in the first bytes of a text: as far as ten digits and their gaps can reach.
+/// Whether a text may have escapes.
 pub(super) fn may_have_escapes(bytes: &[u8]) -> bool {
-    bytes.iter().take(64).any(|byte| matches!(byte, b'&' | b'%'))
+    bytes.iter().any(|byte| matches!(byte, b'&' | b'%'))
 }
 
 /// The length of the escape of one sign at the beginning of a text.

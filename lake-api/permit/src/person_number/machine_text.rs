@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::characters::LETTER;
+use super::gap::may_have_escapes;
 
 /// Shorter hexadecimal words are written by people: `a0201609995`.
 const SHORTEST_WORD: usize = 16;
@@ -18,6 +19,7 @@ const MOST_BEFORE_POINT: usize = 9;
 #[derive(Debug, Default)]
 pub(super) struct Surroundings {
     whole: Option<Range<usize>>,
+    has_escapes: Option<bool>,
     /// The word that was looked at last, and whether it is long and hexadecimal.
     word: Option<(Range<usize>, bool)>,
 }
@@ -30,6 +32,11 @@ impl Surroundings {
             start..start + bytes.trim_ascii().len()
         });
         whole.clone()
+    }
+
+    /// Whether signs between digits may be escaped.
+    pub(super) fn have_escapes(&mut self, bytes: &[u8]) -> bool {
+        *self.has_escapes.get_or_insert_with(|| may_have_escapes(bytes))
     }
 
     /// Whether digits are more likely a machine's than a person's.

@@ -79,7 +79,7 @@ fn next_trace(bytes: &[u8], from: usize, surroundings: &mut Surroundings) -> Opt
         let start = at + offset;
         let length = digits_at(bytes, start);
         at = start + length;
-        if let Some(range) = number_at(bytes, start, length) {
+        if let Some(range) = number_at(bytes, start, length, surroundings.have_escapes(bytes)) {
             let next = range.end.max(at);
             let found = if surroundings.are_machine_text(bytes, &range) {
                 let digits = number_of(bytes.get(range.clone()).unwrap_or_default());
