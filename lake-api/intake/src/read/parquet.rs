@@ -5,19 +5,25 @@
 //! Text is decoded as views, which repeat a value of the dictionary without copying it,
 //! and copied in slices no larger than a block: a few bytes that stand for a million long
 //! texts never take the room of a million texts.
+//!
+//! That text is UTF-8 is believed of nobody: a file can call any bytes a text, and the library looks at
+//! whole pages, where halves of a character in two values look like one. So values stay bytes until each is checked.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
-use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StringViewArray, new_null_array};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use oscar_permit::LogicalType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::ConvertedType;
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::schema::types::Type;
 
 use super::ReadError;
 use super::block::{BLOCK_BYTES, BLOCK_ROWS, Block, LONGEST_RECORD, RawBlock};
@@ -65,7 +71,7 @@ pub(super) fn read(
     for batch in reader {
         let batch = batch.map_err(unreadable)?;
         for slice in slices(&batch).map_err(|row| too_long(rows + row))? {
-            let batch = copied(&batch.slice(slice.start, slice.len())).map_err(|_| ReadError::Interrupted)?;
+            let batch = copied(&batch.slice(slice.start, slice.len()), rows + 1)?;
             let count = batch.num_rows() as u64;
             let content = RawBlock::Batch { batch, file: number };
             sink.send(Block { first_row: rows + 1, bytes_read: source.bytes_read(), content })?;
@@ -85,12 +91,17 @@ fn open(plan: &ResourcePlan, file: &VerifiedFile, number: usize) -> Result<Parqu
     check_footer(file).ok_or(ReadError::Parquet { file: number })?;
     let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(unreadable)?;
     let schema = with_views(metadata.schema());
+    let columns = metadata.parquet_schema().root_schema().get_fields();
     let header: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let mapping = match_columns(&plan.fields, &header, plan.matching, number)?;
     // Nothing is decoded of a column that is of another type.
     for (field, place) in plan.fields.iter().zip(mapping.iter()) {
-        let stored = place.and_then(|place| schema.fields().get(place));
-        if stored.is_some_and(|stored| !accepts(field.format.logical_type(), stored.data_type())) {
+        let stored = place.and_then(|place| Some((schema.fields().get(place)?, columns.get(place)?)));
+        let fits = |stored: &DataType, column: &Type| {
+            let wanted = field.format.logical_type();
+            accepts(wanted, stored) && (wanted != LogicalType::String || is_text(column))
+        };
+        if stored.is_some_and(|(stored, column)| !fits(stored.data_type(), column)) {
             return Err(ReadError::ColumnType { file: number, field: field.source.clone() });
         }
     }
@@ -109,6 +120,11 @@ fn check_footer(file: &VerifiedFile) -> Option<()> {
     let end = file.get_bytes(file.len().checked_sub(8)?, 8).ok()?;
     let length = u32::from_le_bytes(*end.first_chunk()?);
     (length <= LONGEST_FOOTER).then_some(())
+}
+
+/// Whether a column is text by the file's own description, whatever the schema of its writer calls it.
+fn is_text(column: &Type) -> bool {
+    column.is_primitive() && column.get_basic_info().converted_type() == ConvertedType::UTF8
 }
 
 /// The schema with text as views, and what is stored as a dictionary by its values.
@@ -154,21 +170,40 @@ fn slices(batch: &RecordBatch) -> Result<Vec<Range<usize>>, u64> {
     Ok(slices)
 }
 
-/// The batch with its text copied out of the pages.
-fn copied(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+/// The batch with its text checked and copied out of the pages.
+fn copied(batch: &RecordBatch, first_row: u64) -> Result<RecordBatch, ReadError> {
     let columns = batch.columns().iter().zip(batch.schema_ref().fields());
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns
-        .map(|(column, field)| match column.data_type() {
-            DataType::Utf8View => {
+        .map(|(column, field)| match column.as_string_view_opt() {
+            Some(views) => {
                 let field = Field::new(field.name(), DataType::Utf8, field.is_nullable());
-                cast(column, &DataType::Utf8).map(|column| (field, column))
+                checked_texts(views, first_row).map(|texts| (field, Arc::new(texts) as ArrayRef))
             }
-            _ => Ok((field.as_ref().clone(), Arc::clone(column))),
+            None => Ok((field.as_ref().clone(), Arc::clone(column))),
         })
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
         .unzip();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|_| ReadError::Interrupted)
+}
+
+/// Texts from views that nobody has checked; the first is of row `first_row`.
+fn checked_texts(views: &StringViewArray, first_row: u64) -> Result<StringArray, ReadError> {
+    let values = views.clone().to_binary_view();
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut ends: Vec<i32> = Vec::with_capacity(values.len() + 1);
+    ends.push(0);
+    for value in &values {
+        bytes.extend_from_slice(value.unwrap_or_default());
+        ends.push(i32::try_from(bytes.len()).map_err(|_| ReadError::Interrupted)?);
+    }
+    let (offsets, nulls) = (OffsetBuffer::new(ScalarBuffer::from(ends)), values.nulls().cloned());
+    // All bytes are looked at once, and then that no value begins within a character.
+    StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls).map_err(|_| {
+        let is_text = |value: Option<&[u8]>| value.is_none_or(|value| std::str::from_utf8(value).is_ok());
+        let before = values.iter().take_while(|value| is_text(*value)).count();
+        ReadError::Encoding { row: first_row + before as u64 }
+    })
 }
 
 /// Brings a batch into the declared types. A number that is not finite becomes null and a fault.

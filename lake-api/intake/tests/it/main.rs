@@ -7,6 +7,7 @@ mod bad_input;
 mod contract;
 mod failing_store;
 mod formats;
+mod hostile_parquet;
 mod kill;
 mod person_numbers;
 mod quarantine;
