@@ -9,10 +9,35 @@ use arrow::array::RecordBatch;
 pub(crate) const BLOCK_ROWS: usize = 16_384;
 /// Bytes of cells per block, about.
 pub(crate) const BLOCK_BYTES: usize = 1024 * 1024;
+/// Cells per block, about: rows cost memory for every field, however short they are.
+const BLOCK_CELLS: usize = 2 * 1024 * 1024;
 /// Most cells a row of delimited text may have.
 pub(super) const WIDEST: usize = 65_536;
 /// Longest record.
 pub(crate) const LONGEST_RECORD: usize = 4 * 1024 * 1024;
+
+/// How many rows of a width a block may have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowLimit {
+    /// A block with so many rows is sent.
+    pub(super) block: usize,
+    /// Rows that are taken at once before it is looked whether there are so many.
+    pub(super) piece: usize,
+}
+
+impl RowLimit {
+    /// The limit for rows of so many columns or fields, whichever are more.
+    pub(super) fn of(width: usize) -> Self {
+        let piece = (BLOCK_CELLS / width.max(1)).max(1);
+        Self { block: piece.min(BLOCK_ROWS), piece }
+    }
+
+    /// Whether a text has no more rows than may be taken at once, as no row is shorter than a character and a
+    /// line end.
+    pub(super) const fn admits(self, text: &[u8]) -> bool {
+        text.len() / 2 <= self.piece
+    }
+}
 
 /// Rows that are still to be understood.
 #[derive(Debug)]

@@ -9,7 +9,7 @@
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::ReadError;
-use super::block::{ABSENT, BLOCK_BYTES, BLOCK_ROWS, Block, CellBlock, LONGEST_RECORD, Mapping, RawBlock, WIDEST};
+use super::block::{ABSENT, BLOCK_BYTES, Block, CellBlock, LONGEST_RECORD, Mapping, RawBlock, RowLimit, WIDEST};
 use super::plain_csv::{PlainLines, is_plain, longest_line};
 use super::source::{BlockSink, Source, TextEvidence};
 use crate::package::{CsvDialect, Encoding, FieldPlan, FieldsMatch, ResourcePlan};
@@ -36,7 +36,8 @@ pub(super) fn read(
     } else {
         (plan.fields.len(), (0..plan.fields.len()).map(Some).collect())
     };
-    let mut reading = Reading { source, text, sink, rows, width, mapping, dialect, cells: 0 };
+    let limit = RowLimit::of(width.max(plan.fields.len()));
+    let mut reading = Reading { source, text, sink, rows, width, limit, mapping, dialect, cells: 0 };
     loop {
         // Text with quotes and the like is split here, a block at a time; everything else by the workers.
         if !reading.plain_lines()? || !reading.split_lines(&mut splitter)? {
@@ -53,6 +54,7 @@ struct Reading<'a> {
     /// Rows read so far.
     rows: u64,
     width: usize,
+    limit: RowLimit,
     mapping: Mapping,
     dialect: &'a CsvDialect,
     /// Cells of the block that was split last: the next has about as many.
@@ -63,6 +65,8 @@ impl Reading<'_> {
     /// Reads on as long as the text is plain; false at the end of the file. It begins and ends between two rows.
     fn plain_lines(&mut self) -> Result<bool, ReadError> {
         let mut lines = PlainLines::default();
+        // Bytes of what is read next that have been looked at already.
+        let mut plain: usize = 0;
         loop {
             let text = self.source.fill()?;
             if text.is_empty() {
@@ -70,19 +74,21 @@ impl Reading<'_> {
                 self.send_plain(&mut lines)?;
                 return Ok(false);
             }
-            if !is_plain(text, self.dialect) {
+            if plain < text.len() && !is_plain(text, self.dialect) {
                 self.send_plain(&mut lines)?;
                 self.source.put_back(lines.take_open());
                 return Ok(true);
             }
-            let (length, longest) = (text.len(), longest_line(lines.open(), text));
-            lines.push(text);
+            let (all, open) = (text.len(), lines.open());
+            let length = lines.push_some(text, self.limit);
+            let longest = longest_line(open, text.get(..length).unwrap_or(text));
+            plain = all - length;
             self.source.consume(length);
             if longest.max(lines.open()) > LONGEST_RECORD {
                 let row = self.rows + lines.rows() as u64 + 1;
                 return Err(ReadError::TooLong { row, limit: LONGEST_RECORD });
             }
-            if lines.complete() >= BLOCK_BYTES || lines.rows() >= BLOCK_ROWS {
+            if lines.complete() >= BLOCK_BYTES || lines.rows() >= self.limit.block {
                 self.send_plain(&mut lines)?;
             }
         }
@@ -111,7 +117,7 @@ impl Reading<'_> {
         let (mut spans, mut ragged) = (Vec::with_capacity(self.cells + self.cells / 8), Vec::new());
         let mut count: usize = 0;
         let mut more = true;
-        while count < BLOCK_ROWS && splitter.used < BLOCK_BYTES {
+        while count < self.limit.block && splitter.used < BLOCK_BYTES {
             more = splitter.next(self.source, self.rows + 1)?;
             if !more {
                 break;

@@ -17,28 +17,28 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ReadError;
-use super::block::{ABSENT, BLOCK_BYTES, BLOCK_ROWS, Block, CellBlock, LONGEST_RECORD, RawBlock, split_front};
+use super::block::{ABSENT, BLOCK_BYTES, Block, CellBlock, LONGEST_RECORD, RawBlock, RowLimit, split_front};
 use super::source::{BlockSink, Source};
 use crate::package::{CellFormat, FieldPlan, FieldsMatch};
 
-/// Reads one file into blocks of lines; `rows` were read before it. Returns the rows read now.
-pub(super) fn read(source: &mut Source, rows: u64, sink: &mut dyn BlockSink) -> Result<u64, ReadError> {
+/// Reads one file into blocks of lines of so many fields; `rows` were read before it. Returns the rows read now.
+pub(super) fn read(source: &mut Source, fields: usize, rows: u64, sink: &mut dyn BlockSink) -> Result<u64, ReadError> {
     source.skip_byte_order_mark()?;
+    let limit = RowLimit::of(fields);
     let mut rows = rows;
     let mut lines = Lines::default();
     loop {
         let text = source.fill()?;
-        let length = text.len();
-        if length == 0 {
+        if text.is_empty() {
             lines.push(b"\n");
             return send(&mut lines, rows, source.bytes_read(), sink);
         }
-        lines.push(text);
+        let length = lines.push_some(text, limit);
         source.consume(length);
         if lines.open() > LONGEST_RECORD {
             return Err(ReadError::TooLong { row: rows + lines.places.len() as u64 + 1, limit: LONGEST_RECORD });
         }
-        if lines.complete >= BLOCK_BYTES || lines.places.len() >= BLOCK_ROWS {
+        if lines.complete >= BLOCK_BYTES || lines.places.len() >= limit.block {
             rows = send(&mut lines, rows, source.bytes_read(), sink)?;
         }
     }
@@ -63,6 +63,14 @@ struct Lines {
 }
 
 impl Lines {
+    /// Takes text that follows the last one, or as many lines of it as may be taken at once; how much.
+    fn push_some(&mut self, text: &[u8], limit: RowLimit) -> usize {
+        let end = if limit.admits(text) { None } else { memchr_iter(b'\n', text).nth(limit.piece - 1) };
+        let text = end.and_then(|end| text.get(..=end)).unwrap_or(text);
+        self.push(text);
+        text.len()
+    }
+
     /// Takes text that follows the last one; empty lines are no rows.
     fn push(&mut self, text: &[u8]) {
         let before = self.bytes.len();

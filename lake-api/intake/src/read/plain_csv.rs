@@ -7,7 +7,7 @@
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::ReadError;
-use super::block::{ABSENT, CellBlock, LONGEST_RECORD, Mapping, WIDEST, split_front};
+use super::block::{ABSENT, CellBlock, LONGEST_RECORD, Mapping, RowLimit, WIDEST, split_front};
 use crate::package::CsvDialect;
 
 /// Lines that were read and not yet handed over.
@@ -30,8 +30,15 @@ pub(super) fn is_plain(text: &[u8], dialect: &CsvDialect) -> bool {
 }
 
 impl PlainLines {
-    /// Takes plain text that follows the last one.
-    pub(super) fn push(&mut self, text: &[u8]) {
+    /// Takes plain text that follows the last one, or as many lines of it as may be taken at once; how much.
+    pub(super) fn push_some(&mut self, text: &[u8], limit: RowLimit) -> usize {
+        let end = if limit.admits(text) { None } else { memchr_iter(b'\n', text).nth(limit.piece - 1) };
+        let text = end.and_then(|end| text.get(..=end)).unwrap_or(text);
+        self.push(text);
+        text.len()
+    }
+
+    fn push(&mut self, text: &[u8]) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(text);
         for at in memchr_iter(b'\n', text) {

@@ -28,7 +28,7 @@ pub(crate) fn read_resource(plan: &ResourcePlan, sink: &mut dyn BlockSink) -> Re
         let mut source = Source::open(file, number, bytes)?;
         rows = match plan.format {
             FileFormat::Csv(dialect) => csv::read(plan, &dialect, &mut source, rows, &mut text, sink)?,
-            FileFormat::NdJson => ndjson::read(&mut source, rows, sink)?,
+            FileFormat::NdJson => ndjson::read(&mut source, plan.fields.len(), rows, sink)?,
             FileFormat::Parquet => parquet::read(plan, &mut source, rows, sink)?,
         };
         bytes = source.finish()?;
