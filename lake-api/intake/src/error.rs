@@ -200,6 +200,7 @@ const fn read_rule(error: &ReadError) -> &'static str {
         ReadError::Utf16 { .. } | ReadError::Encoding { .. } | ReadError::DeclaredEncoding { .. } => "encoding",
         ReadError::TooLong { .. } => "row-too-long",
         ReadError::OpenQuote { .. } => "open-quote",
+        ReadError::MisplacedQuote { .. } => "misplaced-quote",
         ReadError::Json { .. } => "json",
         ReadError::Parquet { .. } => "parquet",
         ReadError::ColumnType { .. } => "column-type",

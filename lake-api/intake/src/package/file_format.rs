@@ -90,6 +90,12 @@ fn encoding(word: Option<&str>) -> Result<Encoding, ResourceError> {
     }
 }
 
+/// A quote may be its own escape: then it is written twice.
+fn has_one_sign_for_two(dialect: &CsvDialect) -> bool {
+    let CsvDialect { delimiter, quote, double_quote: _, escape, comment, header: _, encoding: _ } = *dialect;
+    [quote, escape, comment].contains(&Some(delimiter)) || (comment.is_some() && [quote, escape].contains(&comment))
+}
+
 fn dialect(resource: &Resource, delimiter: u8, encoding: Encoding) -> Result<CsvDialect, ResourceError> {
     let dialect: Dialect = match &resource.dialect {
         None => Dialect::default(),
@@ -110,7 +116,7 @@ fn dialect(resource: &Resource, delimiter: u8, encoding: Encoding) -> Result<Csv
         Some([one]) if one.is_ascii() && !matches!(one, b'\n' | b'\r') => Ok(Some(*one)),
         Some(_) => Err(ResourceError::unsupported("a dialect sign of several bytes", "use one ASCII character")),
     };
-    Ok(CsvDialect {
+    let dialect = CsvDialect {
         delimiter: byte(dialect.delimiter.as_ref())?.unwrap_or(delimiter),
         quote: if dialect.quote_char.is_none() { Some(b'"') } else { byte(dialect.quote_char.as_ref())? },
         double_quote: dialect.double_quote.unwrap_or(true),
@@ -118,5 +124,12 @@ fn dialect(resource: &Resource, delimiter: u8, encoding: Encoding) -> Result<Csv
         comment: byte(dialect.comment_char.as_ref())?,
         header: dialect.header.unwrap_or(true),
         encoding,
-    })
+    };
+    if has_one_sign_for_two(&dialect) {
+        return Err(ResourceError::unsupported(
+            "one sign for two things in a dialect",
+            "give delimiter, quoteChar, escapeChar and commentChar signs of their own",
+        ));
+    }
+    Ok(dialect)
 }

@@ -1,16 +1,17 @@
 //! Delimited text: plain lines as they are, everything else split into cells by `csv-core`, without an
 //! allocation per cell.
 //!
-//! `csv-core` is lenient on purpose; three things it lets through are errors here: a quote
-//! that is still open at the end of the file, a record longer than any real one (an open
-//! quote swallows everything behind it), and rows with a wrong number of cells, which
-//! become faults of those rows.
+//! `csv-core` is lenient on purpose; four things it lets through are errors here: a quote
+//! that is still open at the end of the file, a quoted cell that goes on behind its closing quote (`quotes`), a
+//! record longer than any real one (an open quote swallows everything behind it), and rows with a wrong number
+//! of cells, which become faults of those rows.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::ReadError;
 use super::block::{ABSENT, BLOCK_BYTES, Block, CellBlock, LONGEST_RECORD, Mapping, RawBlock, RowLimit, WIDEST};
 use super::plain_csv::{PlainLines, is_plain, longest_line};
+use super::quotes::Quotes;
 use super::source::{BlockSink, Source, TextEvidence};
 use crate::package::{CsvDialect, Encoding, FieldPlan, FieldsMatch, ResourcePlan};
 
@@ -164,6 +165,7 @@ impl TextEvidence {
 /// `csv-core` with its buffers; one record after the other is appended to `bytes`.
 struct Splitter {
     reader: Reader,
+    quotes: Quotes,
     bytes: Vec<u8>,
     used: usize,
     /// Where the current record begins.
@@ -186,8 +188,12 @@ impl Splitter {
         if let Some(quote) = dialect.quote {
             builder.quote(quote);
         }
+        let mut reader = builder.build();
+        // It would take a second byte order mark away; asked before there is anything, it no longer looks for one.
+        reader.read_record(&[], &mut [], &mut []);
         Self {
-            reader: builder.build(),
+            reader,
+            quotes: Quotes::of(dialect),
             bytes: vec![0; BLOCK_BYTES + 64 * 1024],
             used: 0,
             start: 0,
@@ -217,6 +223,9 @@ impl Splitter {
                 }
                 self.pending = consumed == 0;
             } else {
+                if !self.quotes.follow(input.get(..consumed).unwrap_or(input)) {
+                    return Err(ReadError::MisplacedQuote { row });
+                }
                 source.consume(consumed);
                 self.pending |= consumed > 0;
             }
@@ -225,6 +234,7 @@ impl Splitter {
             match result {
                 ReadRecordResult::Record => {
                     self.pending = false;
+                    self.quotes.end_record();
                     return Ok(true);
                 }
                 ReadRecordResult::End => return Ok(false),

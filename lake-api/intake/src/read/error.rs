@@ -131,6 +131,14 @@ pub enum ReadError {
         /// The row, from 1.
         row: u64,
     },
+    /// A quoted cell that goes on behind its closing quote.
+    #[error(
+        "a quoted cell in row {row} goes on behind its closing quote; write quotes inside a cell twice, or declare an empty quoteChar"
+    )]
+    MisplacedQuote {
+        /// The row, from 1.
+        row: u64,
+    },
     /// A line that is not a JSON object.
     #[error(
         "row {row} is not a JSON object of plain values; write one object per line, without lists or objects inside"

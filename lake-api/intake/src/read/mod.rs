@@ -19,6 +19,7 @@ mod page_budget;
 mod page_header;
 mod parquet;
 mod plain_csv;
+mod quotes;
 mod source;
 mod verified_file;
 

@@ -193,6 +193,14 @@ async fn a_line_of_a_hundred_megabytes_is_refused_early() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_quoted_cell_that_goes_on_behind_its_quote() {
+    let csv = format!("cpr,age,note\n{}{},1,\"5 inch\n{}{},1,\"6 inch\n", row(1), cpr(2), row(3), cpr(4));
+    let (rule, text) = rule_of("a.csv", csv.as_bytes(), |_| ()).await;
+    assert_eq!(rule, "misplaced-quote");
+    assert!(text.contains("row 2") && text.contains("twice") && !text.contains("inch"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_quote_that_never_closes() {
     let csv = format!("cpr,age,note\n{}{},1,\"open\n{}", row(1), cpr(2), row(3));
     let (rule, text) = rule_of("a.csv", csv.as_bytes(), |_| ()).await;
