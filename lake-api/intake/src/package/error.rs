@@ -1,6 +1,6 @@
 //! What can be wrong with a package before a single row is read.
 
-use oscar_permit::{ColumnName, ContractError, IdError, TableName};
+use oscar_permit::{ColumnName, ContractError, IdError, PersonNumber, TableName};
 
 use super::PathError;
 
@@ -126,5 +126,41 @@ impl ResourceError {
 
     pub(crate) fn unsupported(what: impl Into<String>, remedy: &'static str) -> Self {
         Self::Unsupported { what: what.into(), remedy }
+    }
+
+    pub(crate) fn syntax(section: &'static str, error: &impl std::fmt::Display) -> Self {
+        Self::Syntax { section, problem: without_values(&error.to_string()) }
+    }
+}
+
+/// Digits in a row that are shown; more may be a value.
+const MOST_DIGITS: usize = 4;
+
+/// What a parser says, which quotes what it cannot read: without person numbers and other long numbers.
+pub(super) fn without_values(words: &str) -> String {
+    let masked = PersonNumber::mask(words, "…");
+    let mut shown = String::with_capacity(words.len());
+    let mut rest = masked.as_deref().unwrap_or(words);
+    while let Some(start) = rest.find(char::is_numeric) {
+        let (before, digits) = rest.split_at(start);
+        let (digits, after) =
+            digits.split_at(digits.find(|character| !char::is_numeric(character)).unwrap_or(digits.len()));
+        shown += before;
+        shown += if digits.chars().count() > MOST_DIGITS { "…" } else { digits };
+        rest = after;
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_parser_quotes_is_shown_without_long_numbers() {
+        let shown = without_values("invalid value 12345, expected 1234 at line 3 column 99999");
+        assert_eq!(shown, "invalid value …, expected 1234 at line 3 column …");
+        assert_eq!(without_values("string \"020160-9995\" and 02.03.29-1WQ3, ١٢٣٤٥"), "string \"…\" and …, …");
+        assert_eq!(without_values("unknown field `a`"), "unknown field `a`");
     }
 }

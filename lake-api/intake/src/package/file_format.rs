@@ -105,8 +105,9 @@ fn dialect(resource: &Resource, delimiter: u8, encoding: Encoding) -> Result<Csv
                 "write the dialect into the descriptor",
             ));
         }
-        Some(DialectWord::Inline(json)) => serde_json::from_value(json.clone())
-            .map_err(|error| ResourceError::Syntax { section: "dialect", problem: error.to_string() })?,
+        Some(DialectWord::Inline(json)) => {
+            serde_json::from_value(json.clone()).map_err(|error| ResourceError::syntax("dialect", &error))?
+        }
     };
     if !matches!(dialect.line_terminator.as_deref(), None | Some("\n" | "\r\n")) {
         return Err(ResourceError::unsupported("this lineTerminator", "end lines with LF or CR LF"));

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use oscar_permit::{DataPermit, DatasetContract, PersonNumber, Sha256Digest, canonical_json};
+use oscar_permit::{DataPermit, DatasetContract, Sha256Digest, canonical_json};
 
 use super::cell_format::days;
 use super::contract::{dataset_contract, table_contract};
 use super::descriptor::{DeliveryMode, Descriptor};
-use super::error::{PackageError, ResourceError};
+use super::error::{PackageError, ResourceError, without_values};
 use super::person_numbers::place_of_person_number;
 use super::resource::{PendingReference, ReferencePlan, ResourceContext, ResourcePlan, positions};
 
@@ -87,8 +87,7 @@ fn parse(bytes: &[u8]) -> Result<Descriptor, PackageError> {
 
 /// Parsers quote what they cannot read.
 fn syntax(error: &impl std::fmt::Display) -> PackageError {
-    let words = error.to_string();
-    PackageError::Syntax(PersonNumber::mask(&words, "[masked]").unwrap_or(words))
+    PackageError::Syntax(without_values(&error.to_string()))
 }
 
 fn delivery_digest(descriptor: &[u8], permit: &DataPermit) -> Result<Sha256Digest, PackageError> {

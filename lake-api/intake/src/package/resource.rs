@@ -175,8 +175,9 @@ fn schema(resource: &Resource) -> Result<Schema, ResourceError> {
         Some(SchemaWord::Reference(_)) => {
             Err(ResourceError::unsupported("a schema in another file", "write the schema into the descriptor"))
         }
-        Some(SchemaWord::Inline(json)) => serde_json::from_value(json.clone())
-            .map_err(|error| ResourceError::Syntax { section: "schema", problem: error.to_string() }),
+        Some(SchemaWord::Inline(json)) => {
+            serde_json::from_value(json.clone()).map_err(|error| ResourceError::syntax("schema", &error))
+        }
     }
 }
 

@@ -269,6 +269,22 @@ async fn a_descriptor_that_says_something_else_than_it_means(
     assert!(text.contains(says), "{text}");
 }
 
+#[rstest]
+#[case("/resources/0/schema/fields/1/constraints/minLength", json!(-123_456_789))]
+#[case("/resources/0/schema/fields/1/type", json!(201_609_995))]
+#[case("/resources/0/schema/primaryKey", json!(12_345))]
+#[case("/resources/0/dialect", json!({"delimiter": 201_609_995}))]
+#[case("/resources/0/bytes", json!("54321 bytes"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_parser_of_a_descriptor_quotes_is_not_repeated(#[case] pointer: &str, #[case] value: Value) {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let change = |package: &mut Value| package.pointer_mut(parent).unwrap()[key] = value.clone();
+    let (rule, text) = package_error(change).await;
+    assert_eq!(rule, "package");
+    let longest = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+    assert!(longest < Some(5), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_chain_never_shows_a_cell() {
     let spoke = Spoke::new();

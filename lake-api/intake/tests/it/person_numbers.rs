@@ -84,6 +84,36 @@ async fn ten_digit_identifiers_that_sometimes_look_like_dates_are_accepted_as_in
     assert_eq!(integers(&rows, "age")[999], Some(i64::try_from(id(999)).unwrap()));
 }
 
+/// Delivers a text column of values made from numbers.
+async fn deliver_texts(value: impl Fn(usize) -> String) -> Result<oscar_intake::DeliveryReport, String> {
+    let spoke = Spoke::new();
+    let rows: String = (0..400).map(|n| format!("{},1,{}\n", cpr(n), value(n))).collect();
+    put_persons(&spoke, format!("cpr,age,note\n{rows}").as_bytes());
+    spoke.deliver().await.map_err(|error| error.code().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_timestamps_is_no_column_of_person_numbers() {
+    for year in [1985, 2001, 2010, 2012, 2024] {
+        let start = chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_hms_milli_opt(0, 7, 31, 9).unwrap();
+        for format in ["%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M%S%3f", "%d%m%Y%H%M%S", "%Y%m%d%H%M%S%6f"] {
+            let time = |n: usize| start + chrono::Duration::minutes(i64::try_from(n * 1_313).unwrap());
+            assert!(deliver_texts(|n| time(n).format(format).to_string()).await.is_ok(), "{year} {format}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_person_numbers_with_more_digits_or_without_a_zero_is_refused() {
+    let without_zero = |n: usize| format!("{}-1000", &cpr(n * 28 + n % 9)[1..6]);
+    let code = |result: Result<_, String>| result.err().unwrap_or_default();
+    assert_eq!(code(deliver_texts(|n| format!("{}{:04}", cpr(n), n)).await), "person-number");
+    assert_eq!(code(deliver_texts(|n| format!("{}7", cpr(n))).await), "person-number");
+    assert_eq!(code(deliver_texts(|n| format!("20240101{}", cpr(n))).await), "person-number");
+    assert_eq!(code(deliver_texts(without_zero).await), "person-number");
+    assert!(deliver_texts(|n| format!("{}", 31_415_926_535_897 + n * 7_654_321_987)).await.is_ok());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_may_explain_codes_that_look_like_person_numbers_but_not_a_whole_column_of_them() {
     let mut fields = person_fields();
