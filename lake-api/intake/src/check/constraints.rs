@@ -16,20 +16,43 @@ const MOST_MATCHED: usize = 1024;
 /// Checks every field; appends what is wrong to the block's faults. A cell that has a fault
 /// already (it was not of its type) is null and gets no second one.
 pub(crate) fn check_fields(fields: &[FieldPlan], columns: &mut Columns) {
-    let Columns { arrays, rows: _, faults } = columns;
-    let known = faults.clone();
+    let Columns { arrays, rows, faults } = columns;
+    let known = faults.len();
+    let mut explained = None;
     for (index, (field, array)) in fields.iter().zip(arrays.iter()).enumerate() {
-        let mut fault = |row: u32, rule| faults.push(Fault { row, field: Some(index), rule });
         if field.checks.required && array.null_count() > 0 {
-            for row in (0u32..).take(array.len()).filter(|row| array.is_null(*row as usize)) {
-                let explained =
-                    known.iter().any(|fault| fault.row == row && (fault.field == Some(index) || fault.field.is_none()));
-                if !explained {
-                    fault(row, Rule::Required);
-                }
+            let explained =
+                explained.get_or_insert_with(|| Explained::by(faults.get(..known).unwrap_or_default(), *rows));
+            let unexplained =
+                (0u32..).take(array.len()).filter(|row| array.is_null(*row as usize) && !explained.is(*row, index));
+            faults.extend(unexplained.map(|row| Fault { row, field: Some(index), rule: Rule::Required }));
+        }
+        let mut fault = |row: u32, rule| faults.push(Fault { row, field: Some(index), rule });
+        check_values(field, array.as_ref(), &mut fault);
+    }
+}
+
+/// Cells that are null because they have a fault already.
+struct Explained {
+    rows: Vec<bool>,
+    cells: FastSet<(u32, usize)>,
+}
+
+impl Explained {
+    fn by(faults: &[Fault], rows: usize) -> Self {
+        let mut explained = Self { rows: vec![false; rows], cells: FastSet::default() };
+        for fault in faults {
+            match (fault.field, explained.rows.get_mut(fault.row as usize)) {
+                (Some(field), _) => drop(explained.cells.insert((fault.row, field))),
+                (None, Some(row)) => *row = true,
+                (None, None) => {}
             }
         }
-        check_values(field, array.as_ref(), &mut fault);
+        explained
+    }
+
+    fn is(&self, row: u32, field: usize) -> bool {
+        self.rows.get(row as usize).copied().unwrap_or(false) || self.cells.contains(&(row, field))
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn table_contract(
     let second_units: Vec<_> = section
         .second_units
         .iter()
-        .map(|name| stored_column(&plan.fields, name, "oscar.secondUnits"))
+        .map(|name| stored_column(plan, name, "oscar.secondUnits"))
         .collect::<Result<_, _>>()?;
     let kind = match person_key {
         Some(person_key) => TableKind::Persons { person_key, second_units },
@@ -43,7 +43,7 @@ pub(crate) fn table_contract(
         structural_zeros: section
             .structural_zeros
             .iter()
-            .map(|zero| structural_zero(&plan.fields, zero))
+            .map(|zero| structural_zero(plan, zero))
             .collect::<Result<_, _>>()?,
     })
 }

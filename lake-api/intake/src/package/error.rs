@@ -4,6 +4,13 @@ use oscar_permit::{ColumnName, ContractError, IdError, PersonNumber, TableName};
 
 use super::PathError;
 
+/// Resources of a package, at most.
+pub(super) const MOST_RESOURCES: usize = 1_000;
+/// Fields of a table, at most.
+pub(super) const MOST_FIELDS: usize = 4_096;
+/// Keys of a table, at most: each is remembered row by row.
+pub(super) const MOST_KEYS: usize = 256;
+
 /// Why a package is refused. Names of the descriptor are metadata and may be shown; cells never occur here.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
@@ -22,6 +29,9 @@ pub enum PackageError {
     /// No resources.
     #[error("the package has no resources")]
     Empty,
+    /// More resources than any package.
+    #[error("the package has more than {MOST_RESOURCES} resources; deliver it as several datasets")]
+    TooManyResources,
     /// The share of bad rows allowed is not a percentage.
     #[error("oscar.quarantinePercent must be between 0 and 100")]
     QuarantinePercent,
@@ -89,6 +99,12 @@ pub enum ResourceError {
         /// The rule.
         source: IdError,
     },
+    /// More fields than any table.
+    #[error("the schema has more than {MOST_FIELDS} fields; deliver the table as several tables")]
+    TooManyFields,
+    /// More keys than any table.
+    #[error("the schema has more than {MOST_KEYS} primary, unique and foreign keys; leave some of them out")]
+    TooManyKeys,
     /// Two columns of the same name.
     #[error("two fields become column {0}; give one of them oscar.name")]
     DuplicateColumn(ColumnName),

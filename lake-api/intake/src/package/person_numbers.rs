@@ -13,6 +13,7 @@ use oscar_permit::PersonNumber;
 use serde_json::Value as Json;
 
 use crate::check::DistinctSample;
+use crate::fast_hash::FastMap;
 
 /// More than this share of nine- and ten-digit codes is not chance.
 const CHANCE: f64 = 0.25;
@@ -27,12 +28,50 @@ enum Step<'a> {
 /// Where the descriptor holds a person number, as `resources[0].schema.fields[2].title`.
 pub(super) fn place_of_person_number(descriptor: &Json) -> Option<String> {
     let mut path = Vec::new();
-    text_with_number(descriptor, descriptor, &mut path).or_else(|| codes_with_numbers(descriptor))
+    let fields = Fields::of(descriptor);
+    text_with_number(&fields, descriptor, &mut path).or_else(|| codes_with_numbers(descriptor))
+}
+
+/// Of every resource its fields, and where the first of a name is.
+struct Fields<'a>(Vec<(&'a [Json], FastMap<&'a str, usize>)>);
+
+impl<'a> Fields<'a> {
+    fn of(descriptor: &'a Json) -> Self {
+        let resources = descriptor["resources"].as_array().into_iter().flatten();
+        let of_resource = |resource: &'a Json| {
+            let fields = fields(resource);
+            let mut places = FastMap::default();
+            for (place, name) in fields.iter().enumerate().filter_map(|(at, field)| Some((at, field["name"].as_str()?)))
+            {
+                places.entry(name).or_insert(place);
+            }
+            (fields, places)
+        };
+        Self(resources.map(of_resource).collect())
+    }
+
+    /// Whether the path leads into the list of values of a field for which a reason is given.
+    fn lead_into_explained_list(&self, path: &[Step<'_>]) -> bool {
+        use Step::{Item, Name};
+        let field = match path {
+            [Name("resources"), Item(resource), Name("oscar"), Name("codes"), Name(field)] => {
+                let fields = self.0.get(*resource);
+                fields.and_then(|(fields, places)| fields.get(*places.get(field)?))
+            }
+            [Name("resources"), Item(resource), Name("schema"), Name("fields"), Item(field), Name(list)]
+                if matches!(*list, "categories" | "constraints" | "example" | "examples" | "missingValues") =>
+            {
+                self.0.get(*resource).and_then(|(fields, _)| fields.get(*field))
+            }
+            _ => None,
+        };
+        field.is_some_and(has_reason)
+    }
 }
 
 /// The first text that holds a number.
-fn text_with_number<'a>(descriptor: &'a Json, value: &'a Json, path: &mut Vec<Step<'a>>) -> Option<String> {
-    if is_explained_list(descriptor, path) {
+fn text_with_number<'a>(fields: &Fields<'_>, value: &'a Json, path: &mut Vec<Step<'a>>) -> Option<String> {
+    if fields.lead_into_explained_list(path) {
         return None;
     }
     let mut inside = |step, inner, name: Option<&str>| {
@@ -40,7 +79,7 @@ fn text_with_number<'a>(descriptor: &'a Json, value: &'a Json, path: &mut Vec<St
         let found = if name.is_some_and(PersonNumber::occurs_in) {
             Some(written(path))
         } else {
-            text_with_number(descriptor, inner, path)
+            text_with_number(fields, inner, path)
         };
         path.pop();
         found
@@ -73,26 +112,8 @@ fn written(path: &[Step<'_>]) -> String {
     words
 }
 
-/// Whether the path leads into the list of values of a field for which a reason is given.
-fn is_explained_list(descriptor: &Json, path: &[Step<'_>]) -> bool {
-    use Step::{Item, Name};
-    let (resource, field) = match path {
-        [Name("resources"), Item(resource), Name("oscar"), Name("codes"), Name(field)] => {
-            let fields = fields(descriptor, *resource);
-            (*resource, fields.iter().position(|known| known["name"].as_str() == Some(field)))
-        }
-        [Name("resources"), Item(resource), Name("schema"), Name("fields"), Item(field), Name(list)]
-            if matches!(*list, "categories" | "constraints" | "example" | "examples" | "missingValues") =>
-        {
-            (*resource, Some(*field))
-        }
-        _ => return false,
-    };
-    field.and_then(|field| fields(descriptor, resource).get(field)).is_some_and(has_reason)
-}
-
-fn fields(descriptor: &Json, resource: usize) -> &[Json] {
-    descriptor["resources"][resource]["schema"]["fields"].as_array().map(Vec::as_slice).unwrap_or_default()
+fn fields(resource: &Json) -> &[Json] {
+    resource["schema"]["fields"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn has_reason(field: &Json) -> bool {
@@ -103,8 +124,9 @@ fn has_reason(field: &Json) -> bool {
 fn codes_with_numbers(descriptor: &Json) -> Option<String> {
     let resources = descriptor["resources"].as_array()?;
     for (at, resource) in resources.iter().enumerate() {
-        for (index, field) in fields(descriptor, at).iter().enumerate() {
-            if is_list_of_numbers(&codes(resource, field), has_reason(field)) {
+        let zeros = structural_zeros(resource);
+        for (index, field) in fields(resource).iter().enumerate() {
+            if is_list_of_numbers(&codes(resource, field, &zeros), has_reason(field)) {
                 return Some(format!("the codes of resources[{at}].schema.fields[{index}]"));
             }
         }
@@ -112,14 +134,23 @@ fn codes_with_numbers(descriptor: &Json) -> Option<String> {
     None
 }
 
+/// The values that structural zeros have, by the field's name.
+fn structural_zeros(resource: &Json) -> FastMap<&str, Vec<&Json>> {
+    let zeros = resource["oscar"]["structuralZeros"].as_array().into_iter().flatten();
+    let mut values: FastMap<&str, Vec<&Json>> = FastMap::default();
+    for (name, value) in zeros.filter_map(Json::as_object).flatten() {
+        values.entry(name).or_default().push(value);
+    }
+    values
+}
+
 /// The codes of a field, wherever they are written.
-fn codes(resource: &Json, field: &Json) -> Vec<String> {
+fn codes(resource: &Json, field: &Json, zeros: &FastMap<&str, Vec<&Json>>) -> Vec<String> {
     let name = field["name"].as_str().unwrap_or_default();
     let listed = resource["oscar"]["codes"][name].as_object().into_iter().flatten().map(|(code, _)| code.clone());
     let categories = field["categories"].as_array().into_iter().flatten();
     let categories = categories.map(|category| text(category.get("value").unwrap_or(category)));
-    let zeros = resource["oscar"]["structuralZeros"].as_array().into_iter().flatten();
-    let zeros = zeros.filter_map(|zero| zero.get(name)).map(text);
+    let zeros = zeros.get(name).into_iter().flatten().copied().map(text);
     listed.chain(categories).chain(zeros).collect()
 }
 
@@ -182,6 +213,21 @@ mod tests {
         let (parent, name) = place.rsplit_once('/').unwrap();
         package.pointer_mut(parent).unwrap()[name] = value;
         assert_eq!(place_of_person_number(&package).as_deref(), Some(says));
+    }
+
+    /// Every code and every structural zero is looked up once, and not beside every field.
+    #[test]
+    fn many_fields_and_many_codes_are_no_burden() {
+        let mut package = package();
+        let resource = &mut package["resources"][0];
+        resource["schema"]["fields"] = (0..50_000).map(|n| json!({"name": format!("f{n}")})).collect();
+        let codes: serde_json::Map<_, _> = (0..50_000).map(|n| (format!("f{n}"), json!({"a": "b"}))).collect();
+        resource["oscar"]["codes"] = codes.into();
+        resource["oscar"]["structuralZeros"] = (0..50_000).map(|n| json!({format!("f{n}"): 1})).collect();
+        assert_eq!(place_of_person_number(&package), None);
+        package["resources"][0]["oscar"]["structuralZeros"][49_999]["f7"] = json!(201_609_995);
+        let found = place_of_person_number(&package);
+        assert_eq!(found.as_deref(), Some("the codes of resources[0].schema.fields[7]"));
     }
 
     #[test]

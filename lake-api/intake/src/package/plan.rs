@@ -10,7 +10,7 @@ use oscar_permit::{DataPermit, DatasetContract, Sha256Digest, canonical_json};
 use super::cell_format::days;
 use super::contract::{dataset_contract, table_contract};
 use super::descriptor::{DeliveryMode, Descriptor};
-use super::error::{PackageError, ResourceError, without_values};
+use super::error::{MOST_RESOURCES, PackageError, ResourceError, without_values};
 use super::person_numbers::place_of_person_number;
 use super::resource::{PendingReference, ReferencePlan, ResourceContext, ResourcePlan, positions};
 
@@ -109,6 +109,9 @@ fn resolve(
     if descriptor.resources.is_empty() {
         return Err(PackageError::Empty);
     }
+    if descriptor.resources.len() > MOST_RESOURCES {
+        return Err(PackageError::TooManyResources);
+    }
     let section = &descriptor.oscar;
     let percent = section.quarantine_percent.unwrap_or(DEFAULT_QUARANTINE_PERCENT);
     if !(0.0..=100.0).contains(&percent) {
@@ -196,7 +199,7 @@ fn resolve_reference(
     };
     let own = resources.get(from).and_then(|plan| types(plan, &reference.fields)).ok_or_else(shape)?;
     let target = resources.get_mut(to).ok_or_else(shape)?;
-    let fields = positions(&reference.targets, &target.fields, "a foreign key's reference")?;
+    let fields = positions(&reference.targets, &target.places, "a foreign key's reference")?;
     if types(target, &fields) != Some(own) {
         return Err(shape());
     }

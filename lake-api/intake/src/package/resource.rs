@@ -9,10 +9,11 @@ use super::column_name::table_name;
 use super::descriptor::{
     ForeignKey, OneOrMany, PersonKey, Resource, ResourceKind, ResourceSection, Schema, SchemaWord,
 };
-use super::error::ResourceError;
+use super::error::{MOST_FIELDS, MOST_KEYS, ResourceError};
 use super::field::{Fate, FieldContext, FieldPlan, missing};
 use super::file_format::{Compression, FileFormat, compression, format};
 use super::file_path::resolve;
+use crate::fast_hash::{FastMap, FastSet};
 use crate::pseudonymise::PersonKeyForm;
 
 /// One table of the delivery.
@@ -26,6 +27,8 @@ pub(crate) struct ResourcePlan {
     pub(crate) rows: Option<u64>,
     pub(crate) format: FileFormat,
     pub(crate) fields: Vec<FieldPlan>,
+    /// Where the fields are by their names in the file.
+    pub(super) places: Places,
     pub(crate) matching: FieldsMatch,
     pub(crate) person: PersonPlan,
     pub(crate) keys: Vec<KeyPlan>,
@@ -33,6 +36,9 @@ pub(crate) struct ResourcePlan {
     /// Lists of fields that other resources refer to.
     pub(crate) provides: Vec<Vec<usize>>,
 }
+
+/// Positions of fields by their names in the file.
+pub(super) type Places = FastMap<String, usize>;
 
 /// One file.
 #[derive(Debug, Clone)]
@@ -131,6 +137,7 @@ impl ResourcePlan {
         }
         let schema = schema(resource)?;
         let fields = fields(&schema, &section, &table, context)?;
+        let places: Places = (0..).zip(&fields).map(|(place, field)| (field.source.clone(), place)).collect();
         let files = files(resource, context.folder)?;
         let plan = Self {
             name: resource.name.clone(),
@@ -139,32 +146,30 @@ impl ResourcePlan {
             format: format(resource)?,
             matching: fields_match(schema.fields_match.clone())?,
             person: person(&section, &fields, &table, context)?,
-            keys: keys(&schema, &fields)?,
+            keys: keys(&schema, &places)?,
             references: Vec::new(),
             provides: Vec::new(),
             table,
             files,
             fields,
+            places,
         };
         let pending =
-            schema.foreign_keys.into_iter().map(|key| reference(key, &plan.fields)).collect::<Result<_, _>>()?;
+            schema.foreign_keys.into_iter().map(|key| reference(key, &plan.places)).collect::<Result<_, _>>()?;
         Ok((plan, pending, section))
     }
 }
 
-/// Positions of named fields.
-pub(crate) fn positions(
-    names: &[String],
-    fields: &[FieldPlan],
-    role: &'static str,
-) -> Result<Vec<usize>, ResourceError> {
+/// Positions of the fields of a key, each named once.
+pub(super) fn positions(names: &[String], places: &Places, role: &'static str) -> Result<Vec<usize>, ResourceError> {
+    let mut seen = FastSet::default();
     names
         .iter()
         .map(|name| {
-            fields
-                .iter()
-                .position(|field| field.source == *name)
-                .ok_or_else(|| ResourceError::UnknownField { role, field: name.clone() })
+            let unknown = || ResourceError::UnknownField { role, field: name.clone() };
+            let place = places.get(name).copied().ok_or_else(unknown)?;
+            let twice = || ResourceError::unsupported("a key that names a field twice", "name every field once");
+            seen.insert(place).then_some(place).ok_or_else(twice)
         })
         .collect()
 }
@@ -187,6 +192,9 @@ fn fields(
     table: &TableName,
     context: &ResourceContext<'_>,
 ) -> Result<Vec<FieldPlan>, ResourceError> {
+    if schema.fields.len() > MOST_FIELDS {
+        return Err(ResourceError::TooManyFields);
+    }
     let person_key = match &section.person_key {
         Some(PersonKey::Field(name)) => Some(name),
         Some(PersonKey::RowNumber(_)) | None => None,
@@ -309,27 +317,31 @@ fn person(
     }
 }
 
-fn keys(schema: &Schema, fields: &[FieldPlan]) -> Result<Vec<KeyPlan>, ResourceError> {
+fn keys(schema: &Schema, places: &Places) -> Result<Vec<KeyPlan>, ResourceError> {
+    let unique_fields = schema.fields.iter().filter(|field| field.constraints.unique).count();
+    if 1 + schema.unique_keys.len() + unique_fields + schema.foreign_keys.len() > MOST_KEYS {
+        return Err(ResourceError::TooManyKeys);
+    }
     let mut keys = Vec::new();
     if let Some(primary) = &schema.primary_key {
-        let fields = positions(&primary.clone().into_vec(), fields, "primaryKey")?;
+        let fields = positions(&primary.clone().into_vec(), places, "primaryKey")?;
         if !fields.is_empty() {
             keys.push(KeyPlan { fields, primary: true });
         }
     }
     for unique in &schema.unique_keys {
-        keys.push(KeyPlan { fields: positions(&unique.clone().into_vec(), fields, "uniqueKeys")?, primary: false });
+        keys.push(KeyPlan { fields: positions(&unique.clone().into_vec(), places, "uniqueKeys")?, primary: false });
     }
-    for (index, field) in schema.fields.iter().enumerate() {
+    for (index, _) in schema.fields.iter().enumerate().filter(|(_, field)| field.constraints.unique) {
         let is_key = keys.iter().any(|key| key.fields == [index]);
-        if field.constraints.unique && !is_key {
+        if !is_key {
             keys.push(KeyPlan { fields: vec![index], primary: false });
         }
     }
     Ok(keys)
 }
 
-fn reference(key: ForeignKey, fields: &[FieldPlan]) -> Result<PendingReference, ResourceError> {
+fn reference(key: ForeignKey, places: &Places) -> Result<PendingReference, ResourceError> {
     let targets = key.reference.fields.into_vec();
     let names = key.fields.into_vec();
     if key.reference.resource.is_empty() {
@@ -339,28 +351,28 @@ fn reference(key: ForeignKey, fields: &[FieldPlan]) -> Result<PendingReference, 
         return Err(ResourceError::ReferenceShape(key.reference.resource));
     }
     Ok(PendingReference {
-        fields: positions(&names, fields, "foreignKeys")?,
+        fields: positions(&names, places, "foreignKeys")?,
         resource: key.reference.resource,
         targets,
     })
 }
 
 /// Structural zeros and second units by their columns in the lake.
-pub(crate) fn stored_column(fields: &[FieldPlan], name: &str, role: &'static str) -> Result<ColumnName, ResourceError> {
-    fields
-        .iter()
-        .find(|field| field.source == name && field.is_stored())
+pub(super) fn stored_column(plan: &ResourcePlan, name: &str, role: &'static str) -> Result<ColumnName, ResourceError> {
+    let field = plan.places.get(name).and_then(|place| plan.fields.get(*place));
+    field
+        .filter(|field| field.is_stored())
         .map(|field| field.column.clone())
         .ok_or_else(|| ResourceError::UnknownField { role, field: name.to_owned() })
 }
 
 /// Structural zeros with lake names.
-pub(crate) fn structural_zero(
-    fields: &[FieldPlan],
+pub(super) fn structural_zero(
+    plan: &ResourcePlan,
     zero: &BTreeMap<String, oscar_permit::Value>,
 ) -> Result<oscar_permit::StructuralZero, ResourceError> {
     zero.iter()
-        .map(|(name, value)| Ok((stored_column(fields, name, "oscar.structuralZeros")?, value.clone())))
+        .map(|(name, value)| Ok((stored_column(plan, name, "oscar.structuralZeros")?, value.clone())))
         .collect::<Result<_, ResourceError>>()
         .map(oscar_permit::StructuralZero)
 }

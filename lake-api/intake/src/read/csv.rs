@@ -13,6 +13,7 @@ use super::block::{ABSENT, BLOCK_BYTES, Block, CellBlock, LONGEST_RECORD, Mappin
 use super::plain_csv::{PlainLines, is_plain, longest_line};
 use super::quotes::Quotes;
 use super::source::{BlockSink, Source, TextEvidence};
+use crate::fast_hash::{FastMap, FastSet};
 use crate::package::{CsvDialect, Encoding, FieldPlan, FieldsMatch, ResourcePlan};
 
 /// Reads one file; `rows` were read before it. Returns the rows read now.
@@ -304,14 +305,14 @@ pub(super) fn match_columns(
     matching: FieldsMatch,
     file: usize,
 ) -> Result<Mapping, ReadError> {
-    for (at, name) in header.iter().enumerate() {
-        let known = fields.iter().any(|field| field.source == *name);
-        if known && header.iter().skip(at + 1).any(|other| other == name) {
+    let known: FastSet<&str> = fields.iter().map(|field| field.source.as_str()).collect();
+    let mut places: FastMap<&str, usize> = FastMap::default();
+    for (at, name) in header.iter().enumerate().filter(|(_, name)| known.contains(name.as_str())) {
+        if places.insert(name, at).is_some() {
             return Err(ReadError::DuplicateColumn { file, field: name.clone() });
         }
     }
-    let mapping: Vec<Option<usize>> =
-        fields.iter().map(|field| header.iter().position(|name| *name == field.source)).collect();
+    let mapping: Vec<Option<usize>> = fields.iter().map(|field| places.get(field.source.as_str()).copied()).collect();
     let found = mapping.iter().flatten().count();
     let extra = header.len() - found;
     let (may_miss, may_add) = match matching {

@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use super::ReadError;
 use super::block::{ABSENT, BLOCK_BYTES, Block, CellBlock, LONGEST_RECORD, RawBlock, RowLimit, split_front};
 use super::source::{BlockSink, Source};
+use crate::fast_hash::FastMap;
 use crate::package::{CellFormat, FieldPlan, FieldsMatch};
 
 /// Reads one file into blocks of lines of so many fields; `rows` were read before it. Returns the rows read now.
@@ -107,6 +108,7 @@ pub(crate) fn cells_of_lines(
 ) -> Result<CellBlock, ReadError> {
     let width = fields.len();
     let plain = PlainObjects::of(fields);
+    let names: FastMap<&str, usize> = (0..).zip(fields).map(|(place, field)| (field.source.as_str(), place)).collect();
     // Cells that are not in their lines as they are; they come behind all lines.
     let mut written = Written { from: bytes.len(), cells: Vec::new() };
     let mut spans = vec![ABSENT; width * places.len()];
@@ -128,7 +130,7 @@ pub(crate) fn cells_of_lines(
         spans.fill(ABSENT);
         let mut deserializer = serde_json::Deserializer::from_str(line);
         let mut unknown = 0;
-        let row_seed = Row { fields, written: &mut written, spans, seen, unknown: &mut unknown };
+        let row_seed = Row { fields, names: &names, written: &mut written, spans, seen, unknown: &mut unknown };
         row_seed.deserialize(&mut deserializer).map_err(|_| ReadError::Json { row })?;
         deserializer.end().map_err(|_| ReadError::Json { row })?;
         if unknown > 0 && !may_add {
@@ -242,6 +244,7 @@ fn whole_number(text: &[u8]) -> Option<(usize, &[u8])> {
 
 struct Row<'a> {
     fields: &'a [FieldPlan],
+    names: &'a FastMap<&'a str, usize>,
     written: &'a mut Written,
     spans: &'a mut [(u32, u32)],
     seen: &'a mut [bool],
@@ -266,7 +269,7 @@ impl<'de> Visitor<'de> for Row<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         // Writers keep one order of names, so the next field is usually the next name.
         let mut expected = 0;
-        while let Some(index) = map.next_key_seed(Name { fields: self.fields, expected })? {
+        while let Some(index) = map.next_key_seed(Name { fields: self.fields, names: self.names, expected })? {
             let Some(index) = index else {
                 *self.unknown += 1;
                 map.next_value::<serde::de::IgnoredAny>()?;
@@ -295,6 +298,7 @@ impl<'de> Visitor<'de> for Row<'_> {
 
 struct Name<'a> {
     fields: &'a [FieldPlan],
+    names: &'a FastMap<&'a str, usize>,
     expected: usize,
 }
 
@@ -317,7 +321,7 @@ impl Visitor<'_> for Name<'_> {
         if self.fields.get(self.expected).is_some_and(|field| field.source == name) {
             return Ok(Some(self.expected));
         }
-        Ok(self.fields.iter().position(|field| field.source == name))
+        Ok(self.names.get(name).copied())
     }
 }
 

@@ -256,6 +256,11 @@ async fn a_path_that_leads_out_of_the_package_or_to_no_file(#[case] path: &str) 
 #[case("/resources/0/dialect", json!({"delimiter": "ab"}), "dialect")]
 #[case("/resources/0/schema/foreignKeys", json!([{"fields": "age", "reference": {"resource": "x", "fields": "y"}}]), "'x'")]
 #[case("/oscar/quarantinePercent", json!(101), "quarantinePercent")]
+#[case("/resources/0/dialect", json!({"delimiter": "\""}), "signs of their own")]
+#[case("/resources/0/schema/primaryKey", json!(["cpr", "cpr"]), "once")]
+#[case("/resources/0/schema/fields", (0..4_097).map(|n| json!({"name": format!("c{n}")})).collect(), "4096 fields")]
+#[case("/resources/0/schema/uniqueKeys", json!(vec!["age"; 257]), "256")]
+#[case("/resources", vec![json!({"name": "a"}); 1_001].into(), "1000 resources")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_descriptor_that_says_something_else_than_it_means(
     #[case] pointer: &str,
