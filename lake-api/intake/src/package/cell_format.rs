@@ -3,10 +3,10 @@
 //! Only what the descriptor says is accepted; nothing is guessed. A text that is not of the
 //! type is a fault of its row.
 
-use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use oscar_permit::LogicalType;
 
+use super::date_pattern::DatePattern;
 use super::descriptor::Field;
 use super::error::ResourceError;
 
@@ -42,9 +42,9 @@ pub(crate) enum CellFormat {
         no: Vec<String>,
     },
     /// ISO 8601 or a pattern of `strptime`.
-    Date(Option<String>),
-    /// ISO 8601 or a pattern of `strptime`; without an offset the time is UTC.
-    Datetime(Option<String>),
+    Date(Option<DatePattern>),
+    /// ISO 8601 or a pattern of `strptime`; without an offset the time is UTC, without a time the day begins.
+    Datetime(Option<DatePattern>),
 }
 
 impl CellFormat {
@@ -56,8 +56,13 @@ impl CellFormat {
         }
         let group = single(field.group_char.as_ref(), name, "groupChar")?;
         let decimal = single(field.decimal_char.as_ref(), name, "decimalChar")?.unwrap_or(b'.');
+        if group == Some(decimal) && field.type_name.as_deref() == Some("number") {
+            return Err(ResourceError::field(
+                name,
+                "groupChar and decimalChar must differ (decimalChar is a point by default)",
+            ));
+        }
         let format = field.format.as_deref().unwrap_or("default");
-        let pattern = pattern(format, name);
         let plain = |made: Self| {
             let fine = format == "default";
             if fine {
@@ -81,8 +86,13 @@ impl CellFormat {
                     .clone()
                     .unwrap_or_else(|| ["false", "False", "FALSE", "0"].map(String::from).to_vec()),
             }),
-            "date" => Ok(Self::Date(pattern?)),
-            "datetime" => Ok(Self::Datetime(pattern?)),
+            "date" => match pattern(format, name)? {
+                Some(pattern) if !pattern.is_day() => {
+                    Err(ResourceError::field(name, "a pattern with a time needs type datetime: a date would lose it"))
+                }
+                pattern => Ok(Self::Date(pattern)),
+            },
+            "datetime" => pattern(format, name).map(Self::Datetime),
             other => Err(ResourceError::field(
                 name,
                 format!("type '{other}' is not supported; declare string, integer, number, boolean, date or datetime"),
@@ -113,10 +123,9 @@ impl CellFormat {
                 if is(yes) { Some(Cell::Boolean(true)) } else { is(no).then_some(Cell::Boolean(false)) }
             }
             Self::Date(None) => parse_iso_date(text).map(Cell::Date),
-            Self::Date(Some(pattern)) => {
-                NaiveDate::parse_from_str(text, pattern).ok().map(|date| Cell::Date(days(date)))
-            }
-            Self::Datetime(pattern) => parse_datetime(text, pattern.as_deref()).map(Cell::Datetime),
+            Self::Date(Some(pattern)) => pattern.date(text).map(Cell::Date),
+            Self::Datetime(None) => parse_iso_datetime(text).map(Cell::Datetime),
+            Self::Datetime(Some(pattern)) => pattern.datetime(text).map(Cell::Datetime),
         }
     }
 }
@@ -124,19 +133,20 @@ impl CellFormat {
 fn single(word: Option<&String>, field: &str, name: &str) -> Result<Option<u8>, ResourceError> {
     match word.map(String::as_bytes) {
         None => Ok(None),
-        Some([one]) => Ok(Some(*one)),
-        Some(_) => Err(ResourceError::field(field, format!("{name} must be one ASCII character"))),
+        Some([one]) if !one.is_ascii_alphanumeric() && !matches!(one, b'-' | b'+') => Ok(Some(*one)),
+        Some(_) => {
+            Err(ResourceError::field(field, format!("{name} must be one ASCII character that is no part of a number")))
+        }
     }
 }
 
-fn pattern(format: &str, field: &str) -> Result<Option<String>, ResourceError> {
-    match format {
-        "default" => Ok(None),
-        pattern if pattern.contains('%') && StrftimeItems::new(pattern).all(|item| item != Item::Error) => {
-            Ok(Some(pattern.to_owned()))
-        }
-        _ => Err(ResourceError::field(field, "format must be 'default' (ISO 8601) or a pattern such as %d-%m-%Y")),
-    }
+fn pattern(format: &str, field: &str) -> Result<Option<DatePattern>, ResourceError> {
+    let wrong = || {
+        let problem = "format must be 'default' (ISO 8601) or a pattern of a whole date, such as %d-%m-%Y, or of a whole time, \
+                       such as %d-%m-%Y %H:%M";
+        ResourceError::field(field, problem)
+    };
+    if format == "default" { Ok(None) } else { DatePattern::of(format).map(Some).ok_or_else(wrong) }
 }
 
 /// Days since 1970-01-01.
@@ -150,9 +160,20 @@ fn parse_integer(text: &str, group: Option<u8>) -> Option<i64> {
         return None;
     }
     match group {
-        Some(group) if text.as_bytes().contains(&group) => text.replace(char::from(group), "").parse().ok(),
+        Some(group) if text.as_bytes().contains(&group) => ungrouped(text, group)?.parse().ok(),
         _ => text.parse().ok(),
     }
+}
+
+/// A whole number without its group signs, each of which stands before exactly three digits. Elsewhere the sign
+/// would mean something else: `1.5` is not 15.
+fn ungrouped(number: &str, group: u8) -> Option<String> {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    let mut groups = digits.split(char::from(group));
+    let is_digits = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = groups.next().is_some_and(|first| matches!(first.len(), 1..=3) && is_digits(first))
+        && groups.all(|group| group.len() == 3 && is_digits(group));
+    fits.then(|| number.replace(char::from(group), ""))
 }
 
 fn parse_number(text: &str, decimal: u8, group: Option<u8>) -> Option<f64> {
@@ -160,15 +181,18 @@ fn parse_number(text: &str, decimal: u8, group: Option<u8>) -> Option<f64> {
     let number: f64 = if plain {
         text.parse().ok()?
     } else {
-        let mut rewritten = String::with_capacity(text.len());
-        for character in text.chars() {
-            match u8::try_from(character) {
-                Ok(byte) if Some(byte) == group => {}
-                Ok(byte) if byte == decimal => rewritten.push('.'),
-                // With a decimal comma a point would silently become one thousand times as much.
-                Ok(b'.') => return None,
-                _ => rewritten.push(character),
-            }
+        let (whole, fraction) = text.split_once(char::from(decimal)).map_or((text, None), |(a, b)| (a, Some(b)));
+        let mut rewritten = match group {
+            Some(group) if whole.as_bytes().contains(&group) => ungrouped(whole, group)?,
+            _ => whole.to_owned(),
+        };
+        if let Some(fraction) = fraction {
+            rewritten.push('.');
+            rewritten += fraction;
+        }
+        // With a decimal comma a point would silently become one thousand times as much; a second one is no number.
+        if rewritten.bytes().filter(|byte| *byte == b'.').count() > usize::from(fraction.is_some()) {
+            return None;
         }
         rewritten.parse().ok()?
     };
@@ -190,13 +214,7 @@ fn parse_iso_date(text: &str) -> Option<i32> {
     }
 }
 
-fn parse_datetime(text: &str, pattern: Option<&str>) -> Option<i64> {
-    if let Some(pattern) = pattern {
-        let zoned = DateTime::parse_from_str(text, pattern).map(|time| time.timestamp_micros());
-        let local = || NaiveDateTime::parse_from_str(text, pattern).map(|time| time.and_utc().timestamp_micros());
-        let day = || NaiveDate::parse_from_str(text, pattern).ok()?.and_hms_opt(0, 0, 0);
-        return zoned.or_else(|_| local()).ok().or_else(|| Some(day()?.and_utc().timestamp_micros()));
-    }
+fn parse_iso_datetime(text: &str) -> Option<i64> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.timestamp_micros());
     }
@@ -231,6 +249,24 @@ mod tests {
         "1.500,25",
         Some(Cell::Number(1500.25))
     )]
+    #[case(r#"{"name":"a","type":"integer","groupChar":"."}"#, "-12.345", Some(Cell::Integer(-12_345)))]
+    #[case(r#"{"name":"a","type":"integer","groupChar":"."}"#, "1.5", None)]
+    #[case(r#"{"name":"a","type":"integer","groupChar":"."}"#, "1.2345", None)]
+    #[case(r#"{"name":"a","type":"integer","groupChar":"."}"#, "1234.567", None)]
+    #[case(r#"{"name":"a","type":"integer","groupChar":"."}"#, ".123", None)]
+    #[case(r#"{"name":"a","type":"integer","groupChar":"."}"#, "1..234", None)]
+    #[case(r#"{"name":"a","type":"integer","groupChar":"."}"#, "123.", None)]
+    #[case(r#"{"name":"a","type":"integer","groupChar":" "}"#, "1 234", Some(Cell::Integer(1_234)))]
+    #[case(r#"{"name":"a","type":"integer","groupChar":" "}"#, " 1 234", None)]
+    #[case(r#"{"name":"a","type":"number","decimalChar":",","groupChar":"."}"#, "1.5", None)]
+    #[case(r#"{"name":"a","type":"number","decimalChar":",","groupChar":"."}"#, "1,500.250", None)]
+    #[case(r#"{"name":"a","type":"number","decimalChar":",","groupChar":"."}"#, "1,5,5", None)]
+    #[case(r#"{"name":"a","type":"number","decimalChar":",","groupChar":"."}"#, "-1.500", Some(Cell::Number(-1500.0)))]
+    #[case(r#"{"name":"a","type":"number","decimalChar":",","groupChar":" "}"#, "1 500.25", None)]
+    #[case(r#"{"name":"a","type":"number","groupChar":","}"#, "1,500.25", Some(Cell::Number(1500.25)))]
+    #[case(r#"{"name":"a","type":"number","groupChar":","}"#, "1,50", None)]
+    #[case(r#"{"name":"a","type":"number","groupChar":","}"#, "1.5,250", None)]
+    #[case(r#"{"name":"a","type":"number","groupChar":","}"#, "1,500e3", None)]
     #[case(r#"{"name":"a","type":"boolean"}"#, "TRUE", Some(Cell::Boolean(true)))]
     #[case(
         r#"{"name":"a","type":"boolean","trueValues":["ja"],"falseValues":["nej"]}"#,
@@ -245,6 +281,12 @@ mod tests {
     #[case(r#"{"name":"a","type":"datetime"}"#, "1970-01-01T01:00:00+01:00", Some(Cell::Datetime(0)))]
     #[case(r#"{"name":"a","type":"datetime"}"#, "1970-01-01T00:00:01.5", Some(Cell::Datetime(1_500_000)))]
     #[case(r#"{"name":"a","type":"datetime","format":"%Y-%m-%d"}"#, "1970-01-02", Some(Cell::Datetime(86_400_000_000)))]
+    #[case(
+        r#"{"name":"a","type":"datetime","format":"%d-%m-%Y %H:%M"}"#,
+        "02-01-1970 00:01",
+        Some(Cell::Datetime(86_460_000_000))
+    )]
+    #[case(r#"{"name":"a","type":"datetime","format":"%d-%m-%Y %H:%M"}"#, "02-01-1970", None)]
     #[case(r#"{"name":"a","type":"year"}"#, "1970", Some(Cell::Integer(1970)))]
     fn a_cell_is_read_by_its_format(#[case] field: &str, #[case] text: &str, #[case] expected: Option<Cell<'static>>) {
         assert_eq!(format(serde_json::from_str(field).unwrap()).parse(text), expected);
@@ -257,6 +299,13 @@ mod tests {
     #[case(r#"{"name":"a","type":"string","format":"email"}"#)]
     #[case(r#"{"name":"a","type":"number","decimalChar":"::"}"#)]
     #[case(r#"{"name":"a","type":"number","bareNumber":false}"#)]
+    #[case(r#"{"name":"a","type":"number","decimalChar":",","groupChar":","}"#)]
+    #[case(r#"{"name":"a","type":"number","groupChar":"."}"#)]
+    #[case(r#"{"name":"a","type":"integer","groupChar":"0"}"#)]
+    #[case(r#"{"name":"a","type":"number","decimalChar":"e"}"#)]
+    #[case(r#"{"name":"a","type":"date","format":"%d-%m"}"#)]
+    #[case(r#"{"name":"a","type":"date","format":"%d-%m-%Y %H:%M"}"#)]
+    #[case(r#"{"name":"a","type":"datetime","format":"%d-%m-%Y %H"}"#)]
     fn a_format_that_would_not_be_checked_is_refused(#[case] field: &str) {
         assert!(CellFormat::of(&serde_json::from_str(field).unwrap()).is_err());
     }

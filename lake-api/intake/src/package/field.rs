@@ -10,6 +10,7 @@ use super::checks::{Checks, constant};
 use super::column_name::column_name;
 use super::descriptor::{Category, Field, MissingValue};
 use super::error::ResourceError;
+use super::file_format::Encoding;
 
 /// What becomes of a field's cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,8 @@ pub(crate) struct FieldPlan {
     pub(crate) source: String,
     pub(crate) column: ColumnName,
     pub(crate) format: CellFormat,
-    pub(crate) missing: Vec<String>,
+    /// Cells without a value, in the bytes of the file's encoding.
+    pub(crate) missing: Vec<Vec<u8>>,
     pub(crate) checks: Checks,
     pub(crate) fate: Fate,
     /// The holder has said that values which look like person numbers are none.
@@ -42,6 +44,7 @@ pub(crate) struct FieldPlan {
 /// What the resource and the permit say about a field.
 pub(crate) struct FieldContext<'a> {
     pub(crate) default_missing: &'a [String],
+    pub(crate) encoding: Encoding,
     pub(crate) codes: Option<&'a BTreeMap<String, String>>,
     pub(crate) is_person_key: bool,
     /// Free text is dropped unless the permit allows the column of this name.
@@ -75,7 +78,11 @@ impl FieldPlan {
             source: field.name.clone(),
             column,
             format,
-            missing: missing(field.missing_values.as_deref()).unwrap_or_else(|| context.default_missing.to_vec()),
+            missing: missing(field.missing_values.as_deref())
+                .unwrap_or_else(|| context.default_missing.to_vec())
+                .iter()
+                .filter_map(|word| encoded(word, context.encoding))
+                .collect(),
             checks,
             fate,
             not_person_number: field.oscar.not_person_number.is_some(),
@@ -102,6 +109,18 @@ pub(crate) fn missing(values: Option<&[MissingValue]>) -> Option<Vec<String>> {
             })
             .collect()
     })
+}
+
+/// A word in the bytes of an encoding; `None` when it has characters that the encoding does not have, so that no
+/// cell can be it.
+fn encoded(word: &str, encoding: Encoding) -> Option<Vec<u8>> {
+    match encoding {
+        Encoding::Utf8 => Some(word.as_bytes().to_vec()),
+        Encoding::Windows1252 => {
+            let (bytes, _, unmappable) = encoding_rs::WINDOWS_1252.encode(word);
+            (!unmappable).then(|| bytes.into_owned())
+        }
+    }
 }
 
 fn fate(

@@ -10,6 +10,7 @@ mod cell_format;
 mod checks;
 mod column_name;
 mod contract;
+mod date_pattern;
 mod descriptor;
 mod error;
 mod field;

@@ -11,7 +11,7 @@ use super::descriptor::{
 };
 use super::error::{MOST_FIELDS, MOST_KEYS, ResourceError};
 use super::field::{Fate, FieldContext, FieldPlan, missing};
-use super::file_format::{Compression, FileFormat, compression, format};
+use super::file_format::{Compression, Encoding, FileFormat, compression, format};
 use super::file_path::resolve;
 use crate::fast_hash::{FastMap, FastSet};
 use crate::pseudonymise::PersonKeyForm;
@@ -136,14 +136,15 @@ impl ResourcePlan {
             ));
         }
         let schema = schema(resource)?;
-        let fields = fields(&schema, &section, &table, context)?;
+        let format = format(resource)?;
+        let fields = fields(&schema, &section, &table, encoding(format), context)?;
         let places: Places = (0..).zip(&fields).map(|(place, field)| (field.source.clone(), place)).collect();
         let files = files(resource, context.folder)?;
         let plan = Self {
             name: resource.name.clone(),
             bytes: resource.bytes,
             rows: section.rows,
-            format: format(resource)?,
+            format,
             matching: fields_match(schema.fields_match.clone())?,
             person: person(&section, &fields, &table, context)?,
             keys: keys(&schema, &places)?,
@@ -174,6 +175,14 @@ pub(super) fn positions(names: &[String], places: &Places, role: &'static str) -
         .collect()
 }
 
+/// The encoding of the files' text.
+const fn encoding(format: FileFormat) -> Encoding {
+    match format {
+        FileFormat::Csv(dialect) => dialect.encoding,
+        FileFormat::NdJson | FileFormat::Parquet => Encoding::Utf8,
+    }
+}
+
 fn schema(resource: &Resource) -> Result<Schema, ResourceError> {
     match &resource.schema {
         None => Err(ResourceError::Missing("schema")),
@@ -190,6 +199,7 @@ fn fields(
     schema: &Schema,
     section: &ResourceSection,
     table: &TableName,
+    encoding: Encoding,
     context: &ResourceContext<'_>,
 ) -> Result<Vec<FieldPlan>, ResourceError> {
     if schema.fields.len() > MOST_FIELDS {
@@ -210,6 +220,7 @@ fn fields(
             field,
             &FieldContext {
                 default_missing: &default_missing,
+                encoding,
                 codes: section.codes.get(&field.name),
                 is_person_key: person_key == Some(&field.name),
                 free_text_allowed: &free_text_allowed,

@@ -95,8 +95,8 @@ struct Missing<'a> {
 }
 
 impl<'a> Missing<'a> {
-    fn of(words: &'a [String]) -> Self {
-        let words = words.iter().map(String::as_bytes);
+    fn of(words: &'a [Vec<u8>]) -> Self {
+        let words = words.iter().map(Vec::as_slice);
         Self { empty: words.clone().any(<[u8]>::is_empty), words: words.filter(|word| !word.is_empty()).collect() }
     }
 
