@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
 use crate::package::number_bits;
 
@@ -52,6 +52,8 @@ fn feed<H: Hasher>(column: &ArrayRef, hashers: &mut [Option<H>]) {
             hasher.write(text.as_bytes());
             hasher.write_u8(0xff);
         }),
+        // Persons by their hidden index.
+        DataType::Int32 => feed!(column.as_primitive::<Int32Type>(), |hasher, value| hasher.write_i32(value)),
         DataType::Int64 => feed!(column.as_primitive::<Int64Type>(), |hasher, value| hasher.write_i64(value)),
         DataType::Float64 => {
             feed!(column.as_primitive::<Float64Type>(), |hasher, value| hasher.write_u64(number_bits(value)));
@@ -87,6 +89,12 @@ impl KeySet {
         let new = shard.insert(key);
         self.len += usize::from(new);
         (self.len <= MOST_KEYS).then_some(new)
+    }
+
+    /// Forgets a key that was new.
+    pub(crate) fn remove(&mut self, key: u64) {
+        let removed = self.shards.get_mut(shard_of(key)).is_some_and(|shard| shard.remove(&key));
+        self.len -= usize::from(removed);
     }
 
     pub(crate) fn contains(&self, key: u64) -> bool {

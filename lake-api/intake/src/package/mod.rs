@@ -28,4 +28,4 @@ pub(crate) use field::{Fate, FieldPlan};
 pub(crate) use file_format::{Compression, CsvDialect, Encoding, FileFormat};
 pub use file_path::PathError;
 pub(crate) use plan::DeliveryPlan;
-pub(crate) use resource::{FieldsMatch, FilePlan, PersonPlan, QUARANTINE, ResourcePlan};
+pub(crate) use resource::{FieldsMatch, FilePlan, PersonPlan, QUARANTINE, ReferencedFields, ResourcePlan};

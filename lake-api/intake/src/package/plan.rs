@@ -12,7 +12,7 @@ use super::contract::{dataset_contract, table_contract};
 use super::descriptor::{DeliveryMode, Descriptor};
 use super::error::{MOST_RESOURCES, PackageError, ResourceError, without_values};
 use super::person_numbers::place_of_person_number;
-use super::resource::{PendingReference, ReferencePlan, ResourceContext, ResourcePlan, positions};
+use super::resource::{PendingReference, ReferencePlan, ReferencedFields, ResourceContext, ResourcePlan, positions};
 
 const LARGEST_DESCRIPTOR: u64 = 16 * 1024 * 1024;
 const DEFAULT_QUARANTINE_PERCENT: f64 = 1.0;
@@ -194,20 +194,30 @@ fn resolve_reference(
     reference: &PendingReference,
 ) -> Result<ReferencePlan, ResourceError> {
     let shape = || ResourceError::ReferenceShape(reference.resource.clone());
-    let types = |plan: &ResourcePlan, fields: &[usize]| -> Option<Vec<_>> {
-        fields.iter().map(|index| plan.fields.get(*index).map(|field| field.format.logical_type())).collect()
-    };
-    let own = resources.get(from).and_then(|plan| types(plan, &reference.fields)).ok_or_else(shape)?;
-    let target = resources.get_mut(to).ok_or_else(shape)?;
+    let (own, target) = resources.get(from).zip(resources.get(to)).ok_or_else(shape)?;
     let fields = positions(&reference.targets, &target.places, "a foreign key's reference")?;
-    if types(target, &fields) != Some(own) {
+    let person = place_of_person(own, &reference.fields, target, &fields);
+    let logical_type = |plan: &ResourcePlan, index: usize| Some(plan.fields.get(index)?.format.logical_type());
+    let pairs = reference.fields.iter().zip(&fields).enumerate();
+    let mut others = pairs.filter(|(place, _)| Some(*place) != person);
+    if !others.all(|(_, (one, other))| logical_type(own, *one) == logical_type(target, *other)) {
         return Err(shape());
     }
+    let (fields, table) = (ReferencedFields { fields, as_person: person.is_some() }, target.table.clone());
+    let target = resources.get_mut(to).ok_or_else(shape)?;
     let key = target.provides.iter().position(|provided| *provided == fields).unwrap_or_else(|| {
         target.provides.push(fields);
         target.provides.len() - 1
     });
-    Ok(ReferencePlan { fields: reference.fields.clone(), table: target.table.clone(), key })
+    Ok(ReferencePlan { fields: reference.fields.clone(), as_person: person.is_some(), table, key })
+}
+
+/// Where both lists of fields have the person key, when it is one of the same kind: a person is the same one
+/// whatever the writing and the type.
+fn place_of_person(own: &ResourcePlan, fields: &[usize], target: &ResourcePlan, targets: &[usize]) -> Option<usize> {
+    let ((own, form), (target, other)) = own.person_field().zip(target.person_field())?;
+    let place = fields.iter().position(|field| *field == own)?;
+    (targets.get(place) == Some(&target) && form.is_identifier() == other.is_identifier()).then_some(place)
 }
 
 fn sort(resources: Vec<ResourcePlan>, depth: &[usize]) -> Vec<Arc<ResourcePlan>> {

@@ -34,7 +34,7 @@ pub(crate) struct ResourcePlan {
     pub(crate) keys: Vec<KeyPlan>,
     pub(crate) references: Vec<ReferencePlan>,
     /// Lists of fields that other resources refer to.
-    pub(crate) provides: Vec<Vec<usize>>,
+    pub(crate) provides: Vec<ReferencedFields>,
 }
 
 /// Positions of fields by their names in the file.
@@ -71,7 +71,7 @@ pub(crate) enum PersonPlan {
     Rows { column: ColumnName, form: PersonKeyForm },
 }
 
-/// Fields that together must differ in every row.
+/// Fields that together must differ in every row. A person key differs when the persons do, however they are written.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyPlan {
     pub(crate) fields: Vec<usize>,
@@ -79,10 +79,20 @@ pub(crate) struct KeyPlan {
     pub(crate) primary: bool,
 }
 
+/// Fields that another resource refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReferencedFields {
+    pub(crate) fields: Vec<usize>,
+    /// Whether the person key among them is compared by the person, and not by its writing and type.
+    pub(crate) as_person: bool,
+}
+
 /// Fields whose values must occur in another resource.
 #[derive(Debug, Clone)]
 pub(crate) struct ReferencePlan {
     pub(crate) fields: Vec<usize>,
+    /// As in the fields that are referred to.
+    pub(crate) as_person: bool,
     pub(crate) table: TableName,
     /// Which of that resource's `provides`.
     pub(crate) key: usize,
@@ -158,6 +168,14 @@ impl ResourcePlan {
         let pending =
             schema.foreign_keys.into_iter().map(|key| reference(key, &plan.places)).collect::<Result<_, _>>()?;
         Ok((plan, pending, section))
+    }
+
+    /// The field that is the person key, and what it is.
+    pub(crate) const fn person_field(&self) -> Option<(usize, &PersonKeyForm)> {
+        match &self.person {
+            PersonPlan::Field { index, form } => Some((*index, form)),
+            PersonPlan::Rows { .. } | PersonPlan::Nobody => None,
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 
 use super::person_cache::PersonCache;
-use super::persons::{PersonServices, Persons};
+use super::persons::{Named, PersonServices, Persons};
 use crate::check::{Fault, KeyHasher, KeySet, LeakCount, Rule, check_fields, count_leaks, mask};
-use crate::package::{Encoding, Fate, FileFormat, PersonPlan, ResourcePlan};
+use crate::package::{Encoding, Fate, FileFormat, PersonPlan, ReferencedFields, ResourcePlan};
 use crate::read::{Block, Columns, RawBlock, cells_of_lines, cells_of_plain_lines, columns_of_batch, columns_of_cells};
 use crate::{IntakeError, Refusal};
 
@@ -66,11 +66,13 @@ impl Worker {
         let plan = Arc::clone(&self.plan);
         let mut columns = self.columns(content, first_row)?;
         check_fields(&plan.fields, &mut columns);
-        let keys = plan.keys.iter().map(|key| self.hash(&columns, &key.fields)).collect();
-        let provided = plan.provides.iter().map(|fields| self.hash(&columns, fields)).collect();
-        self.check_references(&mut columns);
-        let mut bad = vec![false; columns.rows];
-        columns.faults.iter().for_each(|fault| mark(&mut bad, fault.row));
+        // Before the keys, which compare persons. A row that is bad by now has none, and so no key with one.
+        let named = self.name_persons(&mut columns, first_row)?;
+        let persons = named.as_ref().map(|named| &named.indexes);
+        let keys = plan.keys.iter().map(|key| self.hash(&columns, &key.fields, persons)).collect();
+        let hash = |of: &ReferencedFields| self.hash(&columns, &of.fields, persons.filter(|_| of.as_person));
+        let provided = plan.provides.iter().map(hash).collect();
+        self.check_references(&mut columns, persons);
         let identifier = match &plan.person {
             PersonPlan::Field { index, form } if form.is_identifier() => Some(*index),
             PersonPlan::Field { .. } | PersonPlan::Rows { .. } | PersonPlan::Nobody => None,
@@ -80,7 +82,8 @@ impl Worker {
             .map(|(index, (field, array))| count_leaks(field, array.as_ref(), identifier == Some(index)))
             .collect();
         let mut masked = vec![0; plan.fields.len()];
-        let (arrays, persons) = self.lake_columns(&mut columns, first_row, &bad, &mut masked)?;
+        let persons = named.as_ref().map_or(0, |named| named.present);
+        let arrays = self.lake_columns(&columns, named, &mut masked)?;
         let Columns { arrays: _, rows, faults } = columns;
         let seen = self.seen.clone();
         Ok(CheckedBlock { first_row, bytes_read, rows, faults, arrays, keys, provided, leaks, masked, persons, seen })
@@ -108,14 +111,20 @@ impl Worker {
         }
     }
 
-    fn hash(&self, columns: &Columns, fields: &[usize]) -> Vec<Option<u64>> {
-        let arrays: Vec<&ArrayRef> = fields.iter().filter_map(|index| columns.arrays.get(*index)).collect();
+    /// Hashes the rows' keys over some fields; where `persons` are given, the person key by them.
+    fn hash(&self, columns: &Columns, fields: &[usize], persons: Option<&ArrayRef>) -> Vec<Option<u64>> {
+        let person = self.plan.person_field().map(|(index, _)| index);
+        let array = |index: &usize| {
+            let persons = persons.filter(|_| person == Some(*index));
+            persons.or_else(|| columns.arrays.get(*index))
+        };
+        let arrays: Vec<&ArrayRef> = fields.iter().filter_map(array).collect();
         self.hasher.hash_rows(&arrays, columns.rows)
     }
 
-    fn check_references(&self, columns: &mut Columns) {
+    fn check_references(&self, columns: &mut Columns, persons: Option<&ArrayRef>) {
         for (reference, set) in self.plan.references.iter().zip(&self.referenced) {
-            let hashes = self.hash(columns, &reference.fields);
+            let hashes = self.hash(columns, &reference.fields, persons.filter(|_| reference.as_person));
             for (row, hash) in (0u32..).zip(hashes) {
                 if hash.is_some_and(|hash| !set.contains(hash)) {
                     let field = reference.fields.first().copied();
@@ -125,29 +134,34 @@ impl Worker {
         }
     }
 
-    /// The columns that enter the lake, and how many rows have a person.
-    fn lake_columns(
-        &mut self,
-        columns: &mut Columns,
-        first_row: u64,
-        bad: &[bool],
-        masked: &mut [u64],
-    ) -> Result<(Vec<ArrayRef>, u64), IntakeError> {
-        let plan = Arc::clone(&self.plan);
-        let named = match (&plan.person, self.persons.as_ref()) {
+    /// The persons of the rows that are not bad so far; a key that names nobody is a fault.
+    fn name_persons(&self, columns: &mut Columns, first_row: u64) -> Result<Option<Named>, IntakeError> {
+        let mut bad = vec![false; columns.rows];
+        columns.faults.iter().for_each(|fault| mark(&mut bad, fault.row));
+        match (&self.plan.person, self.persons.as_ref()) {
             (PersonPlan::Field { index, .. }, Some(persons)) => {
                 let keys = columns.arrays.get(*index).ok_or(IntakeError::Interrupted)?;
-                let named = persons.of_column(keys, bad)?;
+                let named = persons.of_column(keys, &bad)?;
                 let fault = |row: &u32| Fault { row: *row, field: Some(*index), rule: Rule::PersonKey };
                 columns.faults.extend(named.wrong.iter().map(fault));
-                Some(named)
+                Ok(Some(named))
             }
-            (PersonPlan::Rows { .. }, Some(persons)) => Some(persons.of_rows(first_row, bad)?),
-            (PersonPlan::Nobody, None) => None,
+            (PersonPlan::Rows { .. }, Some(persons)) => persons.of_rows(first_row, &bad).map(Some),
+            (PersonPlan::Nobody, None) => Ok(None),
             (PersonPlan::Field { .. } | PersonPlan::Rows { .. }, None) | (PersonPlan::Nobody, Some(_)) => {
-                return Err(IntakeError::Interrupted);
+                Err(IntakeError::Interrupted)
             }
-        };
+        }
+    }
+
+    /// The columns that enter the lake.
+    fn lake_columns(
+        &self,
+        columns: &Columns,
+        named: Option<Named>,
+        masked: &mut [u64],
+    ) -> Result<Vec<ArrayRef>, IntakeError> {
+        let plan = &self.plan;
         let mut arrays = Vec::with_capacity(plan.fields.len() + 2);
         if let (PersonPlan::Rows { .. }, Some(named)) = (&plan.person, &named) {
             arrays.push(Arc::clone(&named.pseudonyms));
@@ -167,9 +181,8 @@ impl Worker {
                 Fate::Drop => {}
             }
         }
-        let present = named.as_ref().map_or(0, |named| named.present);
         arrays.extend(named.map(|named| named.indexes));
-        Ok((arrays, present))
+        Ok(arrays)
     }
 }
 

@@ -168,23 +168,33 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Keys across rows. Only good rows count, so the second of two equal rows is bad and
-    /// the first one stays.
+    /// Keys across rows. Only good rows count, so the second of two equal rows is bad and the first one stays;
+    /// and a row that is bad for one of its keys leaves none behind.
     fn check_keys(&mut self, block: &mut CheckedBlock, bad: &mut [bool]) -> Result<(), IntakeError> {
         let full = || Refusal::TooManyKeys { table: self.plan.table.clone() };
-        for ((key, set), hashes) in self.plan.keys.iter().zip(&mut self.keys).zip(&block.keys) {
-            for (row, hash) in (0u32..).zip(hashes) {
-                if bad.get(row as usize).copied().unwrap_or(true) {
-                    continue;
-                }
-                let fine = match hash {
-                    Some(hash) => set.insert(*hash).ok_or_else(full)?,
+        let rows = if self.plan.keys.is_empty() { 0 } else { bad.len() };
+        for (row, bad) in (0u32..).zip(bad.iter_mut().take(rows)).filter(|(_, bad)| !**bad) {
+            let hash_of = |hashes: &Vec<Option<u64>>| hashes.get(row as usize).copied().flatten();
+            // How many keys were remembered before the first that is broken.
+            let mut remembered = 0;
+            for ((key, set), hashes) in self.plan.keys.iter().zip(&mut self.keys).zip(&block.keys) {
+                let fine = match hash_of(hashes) {
                     None => !key.primary,
+                    Some(hash) if *bad => !set.contains(hash),
+                    Some(hash) => set.insert(hash).ok_or_else(full)?,
                 };
                 if !fine {
                     let rule = if key.primary { Rule::PrimaryKey } else { Rule::Unique };
                     block.faults.push(Fault { row, field: key.fields.first().copied(), rule });
-                    mark(bad, row);
+                    *bad = true;
+                }
+                remembered += usize::from(!*bad);
+            }
+            if *bad {
+                for (set, hashes) in self.keys.iter_mut().zip(&block.keys).take(remembered) {
+                    if let Some(hash) = hash_of(hashes) {
+                        set.remove(hash);
+                    }
                 }
             }
         }

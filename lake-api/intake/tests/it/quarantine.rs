@@ -141,6 +141,69 @@ async fn the_second_row_of_a_primary_key_is_bad_and_the_first_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_one_key_in_every_writing() {
+    let spoke = Spoke::new();
+    let fields = json!([{"name": "cpr", "type": "string"}, {"name": "n", "type": "integer"}]);
+    let rows = ["0201609995,1", "020160-9995,2", " 020160 9995,3", "0201609996,4", "3102609995,5", "3102609995,6"];
+    let found = faults(&spoke, &fields, &json!({"primaryKey": "cpr"}), &rows).await;
+    let mut found: Vec<_> = found.iter().map(|(row, _, rule)| (*row, rule.as_str())).collect();
+    found.sort_unstable();
+    assert_eq!(found, [(2, "primary-key"), (3, "primary-key"), (5, "person-key"), (6, "person-key")]);
+    assert_eq!(integers(&spoke.open().await.rows("person").await, "n"), [Some(1), Some(4)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_to_a_person_matches_in_every_writing_and_type() {
+    let spoke = Spoke::new();
+    let persons = "cpr,n\n020160-9995,1\n0504909995,2\n3102609995,3\n";
+    let contacts = "cpr,day\n201609995,1\n504909995,2\n504909996,3\n,4\n";
+    let person_fields = json!([{"name": "cpr", "type": "string"}, {"name": "n", "type": "integer"}]);
+    let mut person = resource("p.csv", persons.as_bytes(), &person_fields, &person_section());
+    person["schema"]["primaryKey"] = json!("cpr");
+    let contact_fields = json!([{"name": "cpr", "type": "integer"}, {"name": "day", "type": "integer"}]);
+    let mut section = person_section();
+    section["table"] = json!("contact");
+    let mut contact = resource("c.csv", contacts.as_bytes(), &contact_fields, &section);
+    let key = json!([{"fields": "cpr", "reference": {"resource": "person", "fields": "cpr"}}]);
+    contact["schema"]["foreignKeys"] = key;
+    let mut package = json!({
+        "oscar": {"dataset": "register", "profile": "strict", "quarantinePercent": 50},
+        "resources": [contact, person],
+    });
+    let files = [("p.csv", persons.as_bytes()), ("c.csv", contacts.as_bytes())];
+    write(&spoke.package(), &package, &files);
+    let report = spoke.deliver().await.unwrap();
+    let table = &report.tables[&"contact".parse().unwrap()];
+    assert_eq!((table.rows, table.quarantined, table.faults["cpr: foreign-key"]), (3, 1, 1));
+    assert_eq!(integers(&spoke.open().await.rows("contact").await, "day"), [Some(1), Some(2), Some(4)]);
+
+    // Of another kind it is compared as it is written, so that its type must be the same.
+    package["resources"][0]["oscar"]["personKeyKind"] = json!("identifier");
+    write(&spoke.package(), &package, &files);
+    assert!(spoke.refusal().await.to_string().contains("number or type"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_bad_for_one_key_blocks_no_later_row_for_another() {
+    let spoke = Spoke::new();
+    let fields = json!([
+        {"name": "cpr", "type": "string"},
+        {"name": "a", "type": "integer"},
+        {"name": "b", "type": "integer"},
+        {"name": "c", "type": "integer"},
+    ]);
+    let row = |n: usize, keys: &str| format!("{},{keys}", cpr(n));
+    // Row 2 is bad for `b`: neither its `a` nor its `c` may be taken. Row 4 is bad for two keys.
+    let rows = [row(1, "1,1,1"), row(2, "2,1,2"), row(3, "2,2,2"), row(4, "2,2,9"), row(5, "3,3,9")];
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let keys = json!({"primaryKey": "a", "uniqueKeys": ["b", ["c"]]});
+    let found = faults(&spoke, &fields, &keys, &rows).await;
+    let expected = [(2, "b", "unique"), (4, "a", "primary-key"), (4, "b", "unique")];
+    assert_eq!(found, expected.map(|(row, field, rule)| (row, field.to_owned(), rule.to_owned())));
+    assert_eq!(integers(&spoke.open().await.rows("person").await, "a"), [Some(1), Some(2), Some(3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reference_to_a_code_that_is_not_there_is_a_bad_row_whatever_the_order_of_resources() {
     let spoke = Spoke::new();
     let persons = format!("cpr,region\n{},1081\n{},1085\n{},\n", cpr(1), cpr(2), cpr(3));
