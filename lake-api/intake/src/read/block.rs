@@ -80,6 +80,8 @@ pub(crate) struct CellBlock {
 
 /// The span of an absent cell.
 pub(crate) const ABSENT: (u32, u32) = (1, 0);
+/// The span of a cell that is there and has no value; absent as well.
+pub(super) const NULL: (u32, u32) = (2, 0);
 
 /// Takes the first bytes of a buffer, which keeps the rest and its size: the next block is as large as this one.
 pub(super) fn split_front(buffer: &mut Vec<u8>, length: usize) -> Vec<u8> {

@@ -17,7 +17,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ReadError;
-use super::block::{ABSENT, BLOCK_BYTES, Block, CellBlock, LONGEST_RECORD, RawBlock, RowLimit, split_front};
+use super::block::{ABSENT, BLOCK_BYTES, Block, CellBlock, LONGEST_RECORD, NULL, RawBlock, RowLimit, split_front};
 use super::source::{BlockSink, Source};
 use crate::fast_hash::FastMap;
 use crate::package::{CellFormat, FieldPlan, FieldsMatch};
@@ -287,9 +287,10 @@ impl<'de> Visitor<'de> for Row<'_> {
                     return Err(A::Error::custom("a name occurs twice"));
                 }
                 *seen = true;
-                if let (true, (Ok(from), Ok(to))) = (present, span) {
-                    *slot = (from, to);
-                }
+                *slot = match (present, span) {
+                    (true, (Ok(from), Ok(to))) => (from, to),
+                    _ => NULL,
+                };
             }
         }
         Ok(())

@@ -106,6 +106,16 @@ proptest! {
     }
 }
 
+#[test]
+fn a_name_that_occurs_twice_is_refused_whatever_its_first_value() {
+    for first in ["null", "\"\"", "1"] {
+        let line = format!("{{\"n\":{first},\"a\":\"x\",\"n\":2,\"i\":3}}");
+        assert!(cells(&PLAN, &line).is_err(), "{line}");
+    }
+    let (found, _) = cells(&PLAN, "{\"n\":null,\"a\":\"x\",\"i\":3}").unwrap();
+    assert_eq!(found[1], None);
+}
+
 /// As bytes of a line such a name would be another name, or the end of it.
 #[test]
 fn a_name_that_json_escapes_is_never_looked_for_as_it_is() {

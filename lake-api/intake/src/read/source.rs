@@ -151,12 +151,21 @@ impl Source {
 
     /// Skips a byte order mark; refuses the marks of UTF-16.
     pub(crate) fn skip_byte_order_mark(&mut self) -> Result<(), ReadError> {
-        let number = self.number;
-        let start = self.fill()?;
-        match start {
-            [0xEF, 0xBB, 0xBF, ..] => self.consume(3),
-            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return Err(ReadError::Utf16 { file: number }),
-            _ => {}
+        let mut start = Vec::new();
+        // A decompressor may begin with a byte or two.
+        while start.len() < 3 {
+            let text = self.fill()?;
+            let length = text.len().min(3 - start.len());
+            if length == 0 {
+                break;
+            }
+            start.extend_from_slice(text.get(..length).unwrap_or_default());
+            self.consume(length);
+        }
+        match start.as_slice() {
+            [0xEF, 0xBB, 0xBF] => {}
+            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return Err(ReadError::Utf16 { file: self.number }),
+            _ => self.put_back(start),
         }
         Ok(())
     }

@@ -38,6 +38,33 @@ async fn a_byte_order_mark_is_no_part_of_the_first_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_byte_order_mark_may_come_in_pieces() {
+    let text = format!("\u{feff}{}", csv());
+    let mut members = Vec::new();
+    for part in [&text.as_bytes()[..1], &text.as_bytes()[1..2], &text.as_bytes()[2..]] {
+        let mut encoder = flate2::write::GzEncoder::new(&mut members, flate2::Compression::fast());
+        encoder.write_all(part).unwrap();
+        encoder.finish().unwrap();
+    }
+    assert_eq!(stored("a.csv.gz", &members, |_| ()).await, expected());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_for_no_value_are_those_of_the_files_encoding() {
+    let spoke = Spoke::new();
+    let csv = format!("cpr,age,note\n{},ukendt ålder,måske\n{},7,måske ikke\n", cpr(1), cpr(2));
+    let bytes: Vec<u8> = csv.chars().map(|c| u8::try_from(c).unwrap()).collect();
+    let mut package = single("a.csv", &bytes, &person_fields(), &person_section());
+    package["resources"][0]["encoding"] = json!("latin1");
+    package["resources"][0]["schema"]["missingValues"] = json!(["ukendt ålder", "måske", "\u{3a9}"]);
+    write(&spoke.package(), &package, &[("a.csv", &bytes)]);
+    spoke.deliver().await.unwrap();
+    let rows = spoke.open().await.rows("person").await;
+    assert_eq!(integers(&rows, "age"), [None, Some(7)]);
+    assert_eq!(texts(&rows, "note"), [None, Some("måske ikke".into())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn semicolons_and_latin_1() {
     let text = csv().replace(',', ";").replace("Læge;", "Læge,");
     let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(c).unwrap()).collect();
