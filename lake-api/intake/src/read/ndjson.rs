@@ -116,17 +116,15 @@ pub(crate) fn cells_of_lines(
         FieldsMatch::Subset | FieldsMatch::Partial => true,
         FieldsMatch::Exact | FieldsMatch::Equal | FieldsMatch::Superset => false,
     };
-    let all = std::str::from_utf8(&bytes).ok();
+    // Nearly all is ASCII, which is sooner seen than text that is not.
+    let is_text = bytes.is_ascii() || std::str::from_utf8(&bytes).is_ok();
     for ((row, place), spans) in (first_row..).zip(places).zip(spans.chunks_exact_mut(width)) {
-        let line = match all {
-            Some(all) => all.get(place.clone()),
-            None => bytes.get(place.clone()).and_then(|line| std::str::from_utf8(line).ok()),
-        };
-        let line = line.ok_or(ReadError::Encoding { row })?;
-        if plain.as_ref().is_some_and(|plain| plain.read(line.as_bytes(), place.start, spans)) {
+        let line = bytes.get(place.clone()).unwrap_or_default();
+        if is_text && plain.as_ref().is_some_and(|plain| plain.read(line, place.start, spans)) {
             seen.fill(true);
             continue;
         }
+        let line = std::str::from_utf8(line).map_err(|_| ReadError::Encoding { row })?;
         spans.fill(ABSENT);
         let mut deserializer = serde_json::Deserializer::from_str(line);
         let mut unknown = 0;
