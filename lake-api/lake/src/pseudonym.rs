@@ -127,10 +127,10 @@ impl ScalarUDFImpl for PseudonymLetters {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        match arrays.as_slice() {
-            [stored] => Ok(ColumnarValue::Array(letters(stored)?)),
-            _ => exec_err!("pseudonyms are one column"),
-        }
+        let [stored] = arrays.as_slice() else {
+            return exec_err!("pseudonyms are one column");
+        };
+        Ok(ColumnarValue::Array(letters(stored)?))
     }
 }
 

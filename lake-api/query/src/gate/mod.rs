@@ -4,7 +4,7 @@
 //!  text ─▶ caps, tokens, names, person numbers        text.rs
 //!       ─▶ exactly one query of bounded size            planner.rs, expansion.rs
 //!       ─▶ planned over the permit                      planner.rs, functions.rs
-//!       ─▶ every node labelled PUB, UNIT or VET        walk.rs, expression.rs, boundary.rs, result.rs
+//!       ─▶ every node labelled PUB, UNIT or VET        walk.rs, join.rs, expression.rs, boundary.rs, result.rs
 //!       ─▶ CheckedQuery: boundary, output columns, tags, plan hash
 //! ```
 //!
@@ -17,6 +17,7 @@ mod checked;
 mod expansion;
 mod expression;
 mod functions;
+mod join;
 mod planner;
 mod refusal;
 mod relation;

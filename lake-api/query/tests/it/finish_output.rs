@@ -103,7 +103,8 @@ async fn a_sum_that_is_no_number_of_its_type_is_the_mark() {
 
 #[tokio::test]
 async fn columns_that_are_each_the_last_one_twice_are_computed_one_by_one() {
-    let doubled: String = (1..36).map(|n| format!(", c{n} AS (SELECT sex, a + a AS a FROM c{})", n - 1)).collect();
+    let link = |n: u32| format!(", c{n} AS (SELECT sex, a + a AS a FROM c{})", n - 1);
+    let doubled = (1..36).map(link).collect::<Vec<_>>().concat();
     let sql = format!(
         "WITH c0 AS (SELECT sex, count(*) AS a FROM resident GROUP BY sex){doubled} SELECT sex, a FROM c35 WHERE a > 0 ORDER BY a"
     );
