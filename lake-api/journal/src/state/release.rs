@@ -29,8 +29,9 @@ pub struct ReleaseRecord {
     sequence: u64,
     vetted: Option<Vetted>,
     failure: Option<String>,
-    /// How often its vetting was cut off in this round.
-    #[serde(default)]
+    /// How often its vetting was cut off in this round. Left out when never: checkpoints are signed over the
+    /// state's own form, and those from before it was counted must keep theirs.
+    #[serde(default, skip_serializing_if = "is_zero")]
     interruptions: u32,
     votes: Vec<Vote>,
     published: Option<Published>,
@@ -88,6 +89,11 @@ pub enum VotesView<'r> {
     },
     /// Both are in.
     Open(&'r [Vote]),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the serialiser gives a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl ReleaseRecord {

@@ -29,7 +29,7 @@ pub struct PermitUsage {
     pub submitted: u64,
     /// Refused ones among them.
     pub refused: u64,
-    /// Ones that ended on a limit or a failure of their own, and not of the platform.
+    /// Ones whose vetting failed.
     pub failed: u64,
     /// Published ones.
     pub published: u64,
@@ -46,12 +46,17 @@ impl TenantState {
     /// that ended on a limit counts [`PRICE_OF_A_LIMIT`] times.
     #[must_use]
     pub fn submissions_used<'d>(&self, permit: &PermitId, datasets: impl IntoIterator<Item = &'d DatasetName>) -> u64 {
-        let PermitUsage { submitted, failed, .. } = self.usage(permit);
-        let under = submitted + failed * (PRICE_OF_A_LIMIT - 1);
+        let failed = |release: &ReleaseRecord| release.failure().is_some_and(|code| code != PLATFORM_FAILURE);
         let price = |release: &ReleaseRecord| {
-            let failed = release.failure().is_some_and(is_of_the_statement);
-            u64::from(release.round()) + if failed { PRICE_OF_A_LIMIT - 1 } else { 0 }
+            u64::from(release.round()) + if failed(release) { PRICE_OF_A_LIMIT - 1 } else { 0 }
         };
+        // What the state says of failures is all of them: those of the platform are taken out where they are known.
+        let of_the_platform = self
+            .releases
+            .values()
+            .filter(|release| release.submission().permit == *permit && release.failure() == Some(PLATFORM_FAILURE));
+        let PermitUsage { submitted, failed, .. } = self.usage(permit);
+        let under = submitted + failed.saturating_sub(of_the_platform.count() as u64) * (PRICE_OF_A_LIMIT - 1);
         let on = |dataset: &DatasetName| {
             let asked = self.releases.values().filter(|release| asks_of(release, dataset));
             asked.map(|release| price(release)).sum()
@@ -83,7 +88,7 @@ impl TenantState {
                 Verdict::Refused => usage.refused += 1,
                 Verdict::Auto | Verdict::Review => {}
             },
-            Event::VettingFailed { code, .. } => usage.failed += u64::from(is_of_the_statement(code)),
+            Event::VettingFailed { .. } => usage.failed += 1,
             Event::ReleasePublished { .. } => usage.published += 1,
             Event::VettingRestarted { .. }
             | Event::VoteCast { .. }
@@ -101,10 +106,6 @@ impl TenantState {
             | Event::ServiceStopped { .. } => {}
         }
     }
-}
-
-fn is_of_the_statement(code: &str) -> bool {
-    code != PLATFORM_FAILURE
 }
 
 fn asks_of(release: &ReleaseRecord, dataset: &DatasetName) -> bool {

@@ -157,9 +157,28 @@ fn how_often_vetting_was_cut_off_is_counted_until_it_is_submitted_again() {
         .tell(service(), restarted(RestartCause::Interrupted));
     assert_eq!(interruptions(&story), 2);
     let failed = Event::VettingFailed { release: release(1), code: oscar_journal::PLATFORM_FAILURE.into() };
-    let story = story.tell(service(), failed).tell(analyst(), submitted(1));
-    assert_eq!(interruptions(&story), 0);
-    assert_eq!(story.state.submissions_used(&permit(), []), 2, "what the platform fails at costs no more");
+    let story = story.tell(service(), failed);
+    assert_eq!(story.state.submissions_used(&permit(), []), 1, "what the platform fails at costs no more");
+    assert_eq!(interruptions(&story.tell(analyst(), submitted(1))), 0);
+}
+
+#[test]
+fn the_state_of_older_journals_keeps_the_form_that_their_checkpoints_are_signed_over() {
+    let failed = |number, code: &str| Event::VettingFailed { release: release(number), code: code.into() };
+    let story = Story::default()
+        .tell(analyst(), submitted(1))
+        .tell(service(), failed(1, "deadline"))
+        .tell(analyst(), submitted(2))
+        .tell(service(), failed(2, oscar_journal::PLATFORM_FAILURE));
+    let state = serde_json::to_value(&story.state).unwrap();
+    let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(names(&state), "datasets ledger ledger_epoch releases usage");
+    assert_eq!(
+        names(&state["releases"]["rel-1"]),
+        "closing_reason failure id published requester round sequence since state submission submitted_at vetted votes"
+    );
+    assert_eq!(names(&state["usage"]["FSEID-1"]), "digest failed published refused submitted");
+    assert_eq!(state["usage"]["FSEID-1"]["failed"], 2, "of whatever kind, as ever");
 }
 
 #[test]
