@@ -13,7 +13,7 @@ use std::hash::{BuildHasher, RandomState};
 use oscar_lake::Pseudonym;
 use parking_lot::RwLock;
 
-use crate::fast_hash::FastHash;
+use crate::fast_hash::EvenHash;
 
 /// Places at the start and at most; powers of two.
 const FEWEST_PLACES: usize = 1 << 10;
@@ -47,7 +47,7 @@ pub(crate) struct CellKey(u128);
 pub(crate) struct PersonCache {
     table: RwLock<Table>,
     long_texts: (RandomState, RandomState),
-    places: FastHash,
+    places: EvenHash,
 }
 
 struct Table {
@@ -69,7 +69,7 @@ impl Default for PersonCache {
         Self {
             table: RwLock::new(Table::of(FEWEST_PLACES)),
             long_texts: (RandomState::new(), RandomState::new()),
-            places: FastHash::default(),
+            places: EvenHash::default(),
         }
     }
 }
@@ -193,7 +193,7 @@ impl Table {
         place.set(way, key, person);
     }
 
-    fn grow(&mut self, places: &FastHash) {
+    fn grow(&mut self, places: &EvenHash) {
         let mut larger = Self::of(self.places.len() * 2);
         for place in &self.places {
             for (way, key) in place.keys.iter().enumerate().filter(|(_, key)| **key != EMPTY) {
