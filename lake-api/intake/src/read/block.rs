@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use crate::package::Encoding;
+
 /// Rows per block, at most.
 pub(crate) const BLOCK_ROWS: usize = 16_384;
 /// Bytes of cells per block, about.
@@ -65,10 +67,19 @@ pub(crate) enum RawBlock {
 /// Where a field's cells are in a file's rows; `None` where the file does not have the field.
 pub(crate) type Mapping = Arc<[Option<usize>]>;
 
+/// What cells are parts of.
+#[derive(Debug)]
+pub(crate) enum CellText {
+    /// Text from one end to the other: no cell is looked at by itself.
+    Utf8(String),
+    /// Text of another encoding, or not looked at so far.
+    Bytes(Vec<u8>),
+}
+
 /// Cells as text, row by row.
 #[derive(Debug)]
 pub(crate) struct CellBlock {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) text: CellText,
     /// Start and end of every cell; a start beyond the end marks an absent cell.
     pub(crate) spans: Vec<(u32, u32)>,
     pub(crate) width: usize,
@@ -89,6 +100,19 @@ pub(super) fn split_front(buffer: &mut Vec<u8>, length: usize) -> Vec<u8> {
     rest.extend_from_slice(buffer.get(length..).unwrap_or_default());
     buffer.truncate(length);
     std::mem::replace(buffer, rest)
+}
+
+impl CellText {
+    /// Text, when everything is of the encoding and no character has to be written in another way.
+    pub(super) fn understood(self, encoding: Encoding) -> Self {
+        match (self, encoding) {
+            (Self::Bytes(bytes), Encoding::Windows1252) if !bytes.is_ascii() => Self::Bytes(bytes),
+            (Self::Bytes(bytes), Encoding::Windows1252 | Encoding::Utf8) => {
+                String::from_utf8(bytes).map_or_else(|error| Self::Bytes(error.into_bytes()), Self::Utf8)
+            }
+            (text @ Self::Utf8(_), _) => text,
+        }
+    }
 }
 
 impl CellBlock {

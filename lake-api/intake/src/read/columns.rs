@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
-use super::block::CellBlock;
+use super::block::{CellBlock, CellText};
 use crate::check::{Fault, Rule};
 use crate::package::{Cell, CellFormat, Encoding, FieldPlan};
 
@@ -27,10 +27,11 @@ pub(crate) struct Columns {
 }
 
 /// Converts a block. A cell that is not of its type becomes null and a fault.
-pub(crate) fn columns_of_cells(fields: &[FieldPlan], encoding: Encoding, block: &CellBlock) -> Columns {
+pub(crate) fn columns_of_cells(fields: &[FieldPlan], encoding: Encoding, block: CellBlock) -> Columns {
     let mut faults: Vec<Fault> =
         block.ragged.iter().map(|row| Fault { row: *row, field: None, rule: Rule::CellCount }).collect();
-    let texts = Texts::of(block, encoding);
+    let block = CellBlock { text: block.text.understood(encoding), ..block };
+    let texts = Texts { block: &block, encoding };
     let arrays = fields
         .iter()
         .enumerate()
@@ -49,20 +50,18 @@ pub(crate) fn columns_of_cells(fields: &[FieldPlan], encoding: Encoding, block: 
 struct Texts<'a> {
     block: &'a CellBlock,
     encoding: Encoding,
-    /// All cells, when all are ASCII: then none is looked at by itself.
-    ascii: Option<&'a str>,
 }
 
 impl<'a> Texts<'a> {
-    fn of(block: &'a CellBlock, encoding: Encoding) -> Self {
-        let ascii = block.bytes.is_ascii().then(|| std::str::from_utf8(&block.bytes).ok()).flatten();
-        Self { block, encoding, ascii }
-    }
-
-    /// The present cells of a column; `Some(None)` for one that is not of the encoding.
-    fn column(&self, place: usize, missing: Missing<'_>) -> impl Iterator<Item = Option<Option<Cow<'a, str>>>> {
+    /// The present cells of a column of bytes; `Some(None)` for one that is not of the encoding.
+    fn column(
+        &self,
+        all: &'a [u8],
+        place: usize,
+        missing: Missing<'_>,
+    ) -> impl Iterator<Item = Option<Option<Cow<'a, str>>>> {
         self.block.column(place).map(move |span| {
-            let bytes = self.block.bytes.get(span?).unwrap_or_default();
+            let bytes = all.get(span?).unwrap_or_default();
             (!missing.is(bytes)).then(|| self.text(bytes))
         })
     }
@@ -75,16 +74,16 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// The present cells of a column in a block that is ASCII from one end to the other: every cell is a text.
-fn ascii_cells<'a>(
+/// The present cells of a column in a block that is text; `Some(None)` for one that cuts a character.
+fn text_cells<'a>(
     all: &'a str,
     block: &'a CellBlock,
     place: usize,
     missing: Missing<'a>,
 ) -> impl Iterator<Item = Option<Option<&'a str>>> {
     block.column(place).map(move |span| {
-        let text = all.get(span?)?;
-        (!missing.is(text.as_bytes())).then_some(Some(text))
+        let text = all.get(span?);
+        (!text.is_some_and(|text| missing.is(text.as_bytes()))).then_some(text)
     })
 }
 
@@ -130,10 +129,12 @@ fn column(index: usize, field: &FieldPlan, texts: &Texts<'_>, place: usize, faul
     let rows = texts.block.rows;
     let fault = |row| faults.push(Fault { row, field: Some(index), rule: Rule::Type });
     let missing = Missing::of(&field.missing);
-    match texts.ascii {
-        Some(all) if field.format == CellFormat::Text => ascii_text_column(all, texts.block, place, &missing, fault),
-        Some(all) => typed_column(&field.format, rows, ascii_cells(all, texts.block, place, missing), fault),
-        None => typed_column(&field.format, rows, texts.column(place, missing), fault),
+    match &texts.block.text {
+        CellText::Utf8(all) if field.format == CellFormat::Text => {
+            copied_text_column(all, texts.block, place, &missing, fault)
+        }
+        CellText::Utf8(all) => typed_column(&field.format, rows, text_cells(all, texts.block, place, missing), fault),
+        CellText::Bytes(all) => typed_column(&field.format, rows, texts.column(all, place, missing), fault),
     }
 }
 
@@ -163,7 +164,7 @@ fn typed_column<T: AsRef<str>>(
     }
 }
 
-fn ascii_text_column(
+fn copied_text_column(
     all: &str,
     block: &CellBlock,
     place: usize,

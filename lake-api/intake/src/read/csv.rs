@@ -9,7 +9,9 @@
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::ReadError;
-use super::block::{ABSENT, BLOCK_BYTES, Block, CellBlock, LONGEST_RECORD, Mapping, RawBlock, RowLimit, WIDEST};
+use super::block::{
+    ABSENT, BLOCK_BYTES, Block, CellBlock, CellText, LONGEST_RECORD, Mapping, RawBlock, RowLimit, WIDEST,
+};
 use super::plain_csv::{PlainLines, is_plain, longest_line};
 use super::quotes::Quotes;
 use super::source::{BlockSink, Source, TextEvidence};
@@ -139,7 +141,8 @@ impl Reading<'_> {
                 first_row + (cell / width.max(1)) as u64
             })?;
             let mapping = Mapping::clone(&self.mapping);
-            let content = RawBlock::Cells(CellBlock { bytes, spans, width, rows: count, ragged, mapping });
+            let text = CellText::Bytes(bytes);
+            let content = RawBlock::Cells(CellBlock { text, spans, width, rows: count, ragged, mapping });
             self.sink.send(Block { first_row, bytes_read: self.source.bytes_read(), content })?;
         }
         Ok(more)

@@ -29,10 +29,11 @@ impl BlockSink for Collect<'_> {
             }
             RawBlock::Lines { .. } | RawBlock::Batch { .. } => panic!("not cells"),
         };
-        let columns = columns_of_cells(&self.plan.resources[0].fields, Encoding::Utf8, &cells);
-        self.kept.1 += cells.ragged.len();
+        let ragged = cells.ragged.clone();
+        let columns = columns_of_cells(&self.plan.resources[0].fields, Encoding::Utf8, cells);
+        self.kept.1 += ragged.len();
         for row in 0..columns.rows {
-            if !cells.ragged.contains(&u32::try_from(row).unwrap()) {
+            if !ragged.contains(&u32::try_from(row).unwrap()) {
                 let cell = |array: &arrow::array::ArrayRef| {
                     let texts = array.as_string::<i32>();
                     arrow::array::Array::is_valid(texts, row).then(|| texts.value(row).to_owned())

@@ -8,8 +8,7 @@
 //! next to nothing. Such plain lines are not copied: their cells are where they were read. Every other line is
 //! `serde_json`'s, and a test holds the two together.
 
-use std::fmt;
-use std::io::Write;
+use std::fmt::{self, Write};
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
@@ -17,7 +16,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ReadError;
-use super::block::{ABSENT, BLOCK_BYTES, Block, CellBlock, LONGEST_RECORD, NULL, RawBlock, RowLimit, split_front};
+use super::block::{
+    ABSENT, BLOCK_BYTES, Block, CellBlock, CellText, LONGEST_RECORD, NULL, RawBlock, RowLimit, split_front,
+};
 use super::source::{BlockSink, Source};
 use crate::fast_hash::FastMap;
 use crate::package::{CellFormat, FieldPlan, FieldsMatch};
@@ -101,30 +102,31 @@ impl Lines {
 pub(crate) fn cells_of_lines(
     fields: &[FieldPlan],
     matching: FieldsMatch,
-    mut bytes: Vec<u8>,
+    bytes: Vec<u8>,
     places: &[Range<usize>],
     first_row: u64,
     seen: &mut [bool],
 ) -> Result<CellBlock, ReadError> {
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let before = places.partition_point(|place| place.end <= error.utf8_error().valid_up_to());
+        ReadError::Encoding { row: first_row + before as u64 }
+    })?;
     let width = fields.len();
     let plain = PlainObjects::of(fields);
     let names: FastMap<&str, usize> = (0..).zip(fields).map(|(place, field)| (field.source.as_str(), place)).collect();
     // Cells that are not in their lines as they are; they come behind all lines.
-    let mut written = Written { from: bytes.len(), cells: Vec::new() };
+    let mut written = Written { from: text.len(), cells: String::new() };
     let mut spans = vec![ABSENT; width * places.len()];
     let may_add = match matching {
         FieldsMatch::Subset | FieldsMatch::Partial => true,
         FieldsMatch::Exact | FieldsMatch::Equal | FieldsMatch::Superset => false,
     };
-    // Nearly all is ASCII, which is sooner seen than text that is not.
-    let is_text = bytes.is_ascii() || std::str::from_utf8(&bytes).is_ok();
     for ((row, place), spans) in (first_row..).zip(places).zip(spans.chunks_exact_mut(width)) {
-        let line = bytes.get(place.clone()).unwrap_or_default();
-        if is_text && plain.as_ref().is_some_and(|plain| plain.read(line, place.start, spans)) {
+        let line = text.get(place.clone()).unwrap_or_default();
+        if plain.as_ref().is_some_and(|plain| plain.read(line.as_bytes(), place.start, spans)) {
             seen.fill(true);
             continue;
         }
-        let line = std::str::from_utf8(line).map_err(|_| ReadError::Encoding { row })?;
         spans.fill(ABSENT);
         let mut deserializer = serde_json::Deserializer::from_str(line);
         let mut unknown = 0;
@@ -135,15 +137,15 @@ pub(crate) fn cells_of_lines(
             return Err(ReadError::ExtraColumns { file: 1, count: unknown });
         }
     }
-    bytes.append(&mut written.cells);
+    text.push_str(&written.cells);
     let mapping = (0..width).map(Some).collect();
-    Ok(CellBlock { bytes, spans, width, rows: places.len(), ragged: Vec::new(), mapping })
+    Ok(CellBlock { text: CellText::Utf8(text), spans, width, rows: places.len(), ragged: Vec::new(), mapping })
 }
 
 /// Cells that were written anew, and where their block will have them.
 struct Written {
     from: usize,
-    cells: Vec<u8>,
+    cells: String,
 }
 
 impl Written {
@@ -154,8 +156,36 @@ impl Written {
 
 /// Lines with every field in its order, without escapes, blanks only behind colons and commas.
 struct PlainObjects {
-    /// Of every field its name with quotes and colon, and whether it is of type number.
-    fields: Vec<(Vec<u8>, bool)>,
+    /// Of every field its name, and whether it is of type number.
+    fields: Vec<(PlainName, bool)>,
+}
+
+/// A name with quotes and colon.
+struct PlainName {
+    bytes: Vec<u8>,
+    /// Its first bytes as a number and the bits that they have there: comparing numbers takes no call.
+    head: (u128, u128),
+}
+
+impl PlainName {
+    fn of(name: &str) -> Self {
+        let bytes = format!("\"{name}\":").into_bytes();
+        let (mut first, mut bits) = ([0; 16], [0; 16]);
+        for ((first, bits), byte) in first.iter_mut().zip(&mut bits).zip(&bytes) {
+            (*first, *bits) = (*byte, u8::MAX);
+        }
+        Self { bytes, head: (u128::from_le_bytes(first), u128::from_le_bytes(bits)) }
+    }
+
+    /// What follows the name.
+    fn strip<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let (head, bits) = self.head;
+        match text.first_chunk() {
+            Some(first) if u128::from_le_bytes(*first) & bits != head => None,
+            Some(_) if self.bytes.len() <= size_of_val(&head) => text.get(self.bytes.len()..),
+            _ => text.strip_prefix(self.bytes.as_slice()),
+        }
+    }
 }
 
 impl PlainObjects {
@@ -163,8 +193,7 @@ impl PlainObjects {
     fn of(fields: &[FieldPlan]) -> Option<Self> {
         let field = |field: &FieldPlan| {
             let plain = !field.source.bytes().any(is_escaped);
-            let name = format!("\"{}\":", field.source).into_bytes();
-            plain.then_some((name, matches!(field.format, CellFormat::Number { .. })))
+            plain.then(|| (PlainName::of(&field.source), matches!(field.format, CellFormat::Number { .. })))
         };
         Some(Self { fields: fields.iter().map(field).collect::<Option<_>>()? })
     }
@@ -178,7 +207,7 @@ impl PlainObjects {
                 let Some(after) = rest.strip_prefix(b",") else { return false };
                 rest = after.strip_prefix(b" ").unwrap_or(after);
             }
-            let Some(value) = rest.strip_prefix(name.as_slice()) else { return false };
+            let Some(value) = name.strip(rest) else { return false };
             let value = value.strip_prefix(b" ").unwrap_or(value);
             let Some((cell, after)) = plain_value(value, *is_number) else { return false };
             if let Some(cell) = cell {
@@ -200,11 +229,29 @@ fn is_escaped(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..=0x1F)
 }
 
+/// Where the first such character is, looked for eight at a time.
+fn first_escaped(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    // Bytes below `least` have their highest bit set, and so can bytes behind the first of them, which nobody asks for.
+    let below = |bytes: u64, least: u8| bytes.wrapping_sub(ONES * u64::from(least)) & !bytes & (ONES << 7);
+    let equal = |bytes: u64, byte: u8| below(bytes ^ (ONES * u64::from(byte)), 1);
+    let (eights, rest) = text.as_chunks::<8>();
+    for (place, eight) in eights.iter().enumerate() {
+        let bytes = u64::from_le_bytes(*eight);
+        let found = equal(bytes, b'"') | equal(bytes, b'\\') | below(bytes, 0x20);
+        if found != 0 {
+            return Some(place * eight.len() + (found.trailing_zeros() / u8::BITS) as usize);
+        }
+    }
+    let end = rest.iter().position(|byte| is_escaped(*byte))?;
+    Some(text.len() - rest.len() + end)
+}
+
 /// The cell that a plain value is, if it is one, and what follows the value.
 fn plain_value(value: &[u8], is_number: bool) -> Option<(Option<&[u8]>, &[u8])> {
     match value {
         [b'"', text @ ..] => {
-            let end = text.iter().position(|byte| is_escaped(*byte))?;
+            let end = first_escaped(text)?;
             let (cell, after) = text.split_at_checked(end)?;
             Some((Some(cell), after.strip_prefix(b"\"")?))
         }
@@ -326,23 +373,24 @@ impl Visitor<'_> for Name<'_> {
 
 /// Appends a value's text; false for null. Numbers keep the holder's digits where a number is wanted;
 /// elsewhere 5.0 is 5 and 1e2 is 100, as no two writers agree about whole numbers.
-fn write_cell(value: &str, is_number: bool, cells: &mut Vec<u8>) -> Result<bool, &'static str> {
+fn write_cell(value: &str, is_number: bool, cells: &mut String) -> Result<bool, &'static str> {
+    let quoted = || value.strip_prefix('"')?.strip_suffix('"').filter(|text| memchr(b'\\', text.as_bytes()).is_none());
     match value.as_bytes() {
         b"null" => return Ok(false),
-        [b'"', text @ .., b'"'] if memchr(b'\\', text).is_none() => cells.extend_from_slice(text),
+        [b'"', ..] if let Some(text) = quoted() => cells.push_str(text),
         [b'"', ..] => {
             let text: String = serde_json::from_str(value).map_err(|_| "not a text")?;
-            cells.extend_from_slice(text.as_bytes());
+            cells.push_str(&text);
         }
         [b'-' | b'0'..=b'9', rest @ ..] => {
             if is_number || rest.iter().all(u8::is_ascii_digit) {
-                cells.extend_from_slice(value.as_bytes());
+                cells.push_str(value);
             } else {
                 let number: f64 = serde_json::from_str(value).map_err(|_| "not a number")?;
                 write!(cells, "{number}").map_err(|_| "not a number")?;
             }
         }
-        b"true" | b"false" => cells.extend_from_slice(value.as_bytes()),
+        b"true" | b"false" => cells.push_str(value),
         _ => return Err("a list or an object"),
     }
     Ok(true)
@@ -353,6 +401,41 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn the_first_escaped_character_is_found_wherever_it_is() {
+        for length in 0..20 {
+            let plain = vec![b'x'; length];
+            assert_eq!(first_escaped(&plain), None);
+            for (at, byte) in (0..length).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+                let mut text = plain.clone();
+                text[at] = byte;
+                assert_eq!(first_escaped(&text), is_escaped(byte).then_some(at), "{byte} at {at} of {length}");
+                if let Some(next) = text.get_mut(at + 1) {
+                    *next = 0;
+                    assert_eq!(first_escaped(&text), Some(at + usize::from(!is_escaped(byte))), "{byte} at {at}");
+                }
+            }
+        }
+    }
+
+    #[rstest]
+    #[case::short("a")]
+    #[case::sixteen("thirteen_char")]
+    #[case::longer("a_name_of_more_than_sixteen")]
+    fn only_a_whole_name_is_taken_off(#[case] name: &str) {
+        let plain = PlainName::of(name);
+        for rest in ["", "1", "                    "] {
+            let text = format!("\"{name}\":{rest}");
+            assert_eq!(plain.strip(text.as_bytes()), Some(rest.as_bytes()), "{text}");
+            for at in 0..text.len() - rest.len() {
+                let mut wrong = text.clone().into_bytes();
+                wrong[at] ^= 1;
+                assert_eq!(plain.strip(&wrong), None, "{at} of {text}");
+            }
+        }
+        assert_eq!(plain.strip(&format!("\"{name}\"").into_bytes()), None);
+    }
 
     #[rstest]
     #[case("null", false, Ok(None))]
@@ -373,9 +456,9 @@ mod tests {
         #[case] is_number: bool,
         #[case] expected: Result<Option<&str>, &str>,
     ) {
-        let mut cells = Vec::new();
+        let mut cells = String::new();
         let written = write_cell(value, is_number, &mut cells);
-        let text = written.map(|present| present.then(|| String::from_utf8(cells).unwrap()));
+        let text = written.map(|present| present.then_some(cells));
         assert_eq!(text, expected.map(|text| text.map(str::to_owned)));
     }
 }

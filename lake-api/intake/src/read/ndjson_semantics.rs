@@ -6,6 +6,7 @@ use oscar_permit::DataPermit;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::block::CellText;
 use super::{ReadError, cells_of_lines};
 use crate::package::{DeliveryPlan, FieldsMatch};
 
@@ -39,7 +40,8 @@ fn cells(plan: &DeliveryPlan, line: &str) -> Result<(Cells, Vec<bool>), String> 
     let block = block.map_err(|error: ReadError| error.to_string())?;
     let cell = |column| {
         let span = block.column(column).next().unwrap();
-        span.map(|span| String::from_utf8(block.bytes[span].to_vec()).unwrap())
+        let CellText::Utf8(text) = &block.text else { panic!("JSON is UTF-8") };
+        span.map(|span| text[span].to_owned())
     };
     Ok(((0..3).map(cell).collect(), seen))
 }

@@ -7,7 +7,7 @@
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::ReadError;
-use super::block::{ABSENT, CellBlock, LONGEST_RECORD, Mapping, RowLimit, WIDEST, split_front};
+use super::block::{ABSENT, CellBlock, CellText, LONGEST_RECORD, Mapping, RowLimit, WIDEST, split_front};
 use crate::package::CsvDialect;
 
 /// Lines that were read and not yet handed over.
@@ -119,7 +119,7 @@ pub(crate) fn cells_of_plain_lines(
     let Rows { spans, row, ragged, too_wide, .. } = rows;
     match too_wide {
         Some(row) => Err(ReadError::TooLong { row: first_row + u64::from(row), limit: LONGEST_RECORD }),
-        None => Ok(CellBlock { bytes, spans, width, rows: row as usize, ragged, mapping }),
+        None => Ok(CellBlock { text: CellText::Bytes(bytes), spans, width, rows: row as usize, ragged, mapping }),
     }
 }
 

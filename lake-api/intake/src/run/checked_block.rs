@@ -97,15 +97,15 @@ impl Worker {
             FileFormat::NdJson | FileFormat::Parquet => Encoding::Utf8,
         };
         match content {
-            RawBlock::Cells(block) => Ok(columns_of_cells(&plan.fields, encoding, &block)),
+            RawBlock::Cells(block) => Ok(columns_of_cells(&plan.fields, encoding, block)),
             RawBlock::Plain { bytes, delimiter, width, mapping } => {
                 let block = cells_of_plain_lines(bytes, delimiter, width, mapping, first_row).map_err(refused)?;
-                Ok(columns_of_cells(&plan.fields, encoding, &block))
+                Ok(columns_of_cells(&plan.fields, encoding, block))
             }
             RawBlock::Lines { bytes, places } => {
                 let block = cells_of_lines(&plan.fields, plan.matching, bytes, &places, first_row, &mut self.seen)
                     .map_err(refused)?;
-                Ok(columns_of_cells(&plan.fields, Encoding::Utf8, &block))
+                Ok(columns_of_cells(&plan.fields, Encoding::Utf8, block))
             }
             RawBlock::Batch { batch, file } => columns_of_batch(&plan.fields, &batch, file).map_err(refused),
         }
