@@ -87,7 +87,12 @@ impl Table {
     fn released(self, number: u32) -> Result<LedgerTable, oscar_permit::IdError> {
         let families =
             vec![oscar_vetting::Family { cells: self.evidence.cells.into_iter().map(|c| c.persons).collect() }];
-        Ok(LedgerTable { release: format!("rel-{number}").parse()?, lineage: self.evidence.lineage, families })
+        Ok(LedgerTable {
+            release: format!("rel-{number}").parse()?,
+            lineage: self.evidence.lineage,
+            threshold: Some(10),
+            families,
+        })
     }
 }
 
@@ -155,6 +160,7 @@ fn table(members: Vec<Vec<u32>>) -> Table {
             cells: (0i64..).zip(members).map(cell).collect(),
             structural_zeros: Vec::new(),
             lineage: [].into(),
+            unlinked: [].into(),
         },
     }
 }

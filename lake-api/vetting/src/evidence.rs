@@ -6,13 +6,13 @@
 //! two largest of them. Evidence never leaves the platform: it crosses the pipe from the
 //! query worker to the vetting engine and is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oscar_permit::TableRef;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyValue, person_set};
+use crate::{KeyValue, LedgerTable, person_set};
 
 /// The evidence for one release: every cell of every grouping set, over one snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,21 @@ pub struct Evidence {
     pub structural_zeros: Vec<Vec<Option<KeyValue>>>,
     /// The tables that were read and their pinned versions.
     pub lineage: BTreeMap<TableRef, u64>,
+    /// Those of them in which a person is known by her index in one version only, because no
+    /// key names her: sets of another version say nothing certain about the same persons.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unlinked: BTreeSet<TableRef>,
+}
+
+impl Evidence {
+    /// Whether the persons of a table released earlier can be compared with these.
+    pub(crate) fn is_comparable_with(&self, earlier: &LedgerTable) -> bool {
+        let version = |lineage: &BTreeMap<TableRef, u64>, table| lineage.get(table).copied();
+        self.unlinked.iter().all(|table| {
+            let before = version(&earlier.lineage, table);
+            before.is_none() || before == version(&self.lineage, table)
+        })
+    }
 }
 
 /// One grouping key.

@@ -48,7 +48,7 @@ const TOLERANCE: f64 = 1e-9;
 /// # Errors
 /// The first contradiction.
 pub fn check_evidence(evidence: &Evidence) -> Result<(), EvidenceError> {
-    let Evidence { keys, aggregates, grouping_sets, cells, structural_zeros, lineage: _ } = evidence;
+    let Evidence { keys, aggregates, grouping_sets, cells, structural_zeros, lineage: _, unlinked: _ } = evidence;
     if grouping_sets.is_empty() || grouping_sets.iter().any(|set| set.len() != keys.len()) {
         return Err(EvidenceError::GroupingSets);
     }

@@ -49,8 +49,9 @@ pub fn judge(
     }
     // Differencing also runs on tables that are refused already: the findings are for the
     // stewards, and the time a refusal takes says less about its reason.
-    let released = shown_sets(evidence, &cells, &layout, context.release.clone());
+    let released = shown_sets(evidence, &cells, &layout, context.release.clone(), profile.threshold);
     let differencing = judge_differencing(earlier, &released, profile.threshold);
+    let differencing = differencing.if_comparable(earlier.iter().all(|table| evidence.is_comparable_with(table)));
     tally.add_differencing(&differencing);
     tally.add_draw(is_drawn(&context.draw, &released, profile.review_percent));
 

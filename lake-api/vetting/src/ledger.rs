@@ -24,6 +24,9 @@ pub struct LedgerTable {
     pub release: ReleaseId,
     /// The tables and versions it was computed from.
     pub lineage: BTreeMap<TableRef, u64>,
+    /// T of the profile it was judged by; unknown in entries of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u32>,
     /// The shown cells' person sets, family by family.
     pub families: Vec<Family>,
 }
@@ -41,7 +44,7 @@ impl LedgerTable {
     /// A table that shows nothing.
     #[must_use]
     pub const fn empty(release: ReleaseId, lineage: BTreeMap<TableRef, u64>) -> Self {
-        Self { release, lineage, families: Vec::new() }
+        Self { release, lineage, threshold: None, families: Vec::new() }
     }
 
     /// All person sets.

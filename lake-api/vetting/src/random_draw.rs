@@ -93,7 +93,12 @@ mod tests {
         let families = families
             .iter()
             .map(|cells| Family { cells: cells.iter().map(|(from, to)| (*from..*to).collect()).collect() });
-        LedgerTable { release: "rel-1".parse().unwrap(), lineage: BTreeMap::new(), families: families.collect() }
+        LedgerTable {
+            release: "rel-1".parse().unwrap(),
+            lineage: BTreeMap::new(),
+            threshold: None,
+            families: families.collect(),
+        }
     }
 
     #[test]

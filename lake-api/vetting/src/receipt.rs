@@ -25,9 +25,10 @@ pub struct Receipt {
     pub tenant: TenantName,
     /// The release.
     pub release: ReleaseId,
-    /// Sequence number of the release's event in the tenant's journal.
+    /// Sequence number of the newest record in the tenant's journal when the receipt was signed. The record that
+    /// publishes the release comes after it and names the receipt's digest.
     pub sequence: u64,
-    /// Hash of the event before it.
+    /// Digest of that record.
     pub previous: Sha256Digest,
     /// What was computed and from what.
     pub basis: ReleaseBasis,

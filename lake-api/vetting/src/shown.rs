@@ -20,9 +20,10 @@ pub(crate) fn shown_sets(
     cells: &[CellFindings],
     layout: &Layout,
     release: ReleaseId,
+    threshold: u32,
 ) -> LedgerTable {
     let families = layout.sets.iter().flat_map(|set| families(evidence, cells, set)).collect();
-    LedgerTable { release, lineage: evidence.lineage.clone(), families }
+    LedgerTable { release, lineage: evidence.lineage.clone(), threshold: Some(threshold), families }
 }
 
 /// The families of one grouping set: the cells' own persons first, then the supports of

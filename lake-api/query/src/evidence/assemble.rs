@@ -1,10 +1,10 @@
 //! Partial tables of all partitions to vetting's evidence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::EmitTo;
-use oscar_permit::TableRef;
+use oscar_permit::{PersonNaming, TableKind, TableRef};
 use oscar_vetting::{AggregateEvidence, AggregateKind, AggregateSpec, CellEvidence, Evidence, KeyColumn, KeyValue};
 
 use super::accumulate::{AccumulateError, Accumulator, Layout, PartialTable};
@@ -52,12 +52,22 @@ pub(crate) fn assemble(
         cells,
         structural_zeros: structural_zeros(query, catalog),
         lineage: lineage(query, versions),
+        unlinked: unlinked(query, catalog),
     })
 }
 
 fn lineage(query: &CheckedQuery, versions: &PinnedVersions) -> BTreeMap<TableRef, u64> {
     let read = |table: &&TableRef| query.tables.contains(*table);
     versions.0.iter().filter(|(table, _)| read(table)).map(|(table, version)| (table.clone(), *version)).collect()
+}
+
+/// The tables of persons whom no key names, as far as their contracts tell.
+fn unlinked(query: &CheckedQuery, catalog: &PermittedCatalog) -> BTreeSet<TableRef> {
+    let is_unlinked = |table: &&TableRef| match catalog.tables.get(*table).map(|table| &table.contract.kind) {
+        Some(TableKind::Reference | TableKind::Persons { naming: Some(PersonNaming::Key { .. }), .. }) => false,
+        Some(TableKind::Persons { naming: Some(PersonNaming::RowNumber) | None, .. }) | None => true,
+    };
+    query.tables.iter().filter(is_unlinked).cloned().collect()
 }
 
 /// Per distinct aggregate and partition: local value id → id shared by all partitions.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{Int32Type, Int64Type};
-use oscar_permit::{TableKind, Value};
+use oscar_permit::{PersonNaming, TableKind, Value};
 use oscar_query::{PinnedVersions, QueryError, QueryLimits, check, evidence_from_tables};
 use oscar_vetting::{AggregateKind, KeyValue};
 
@@ -285,4 +285,23 @@ async fn a_table_called_reference_has_no_persons_and_a_table_of_persons_cannot_p
     catalog.tables.get_mut(&table_ref("population.resident")).unwrap().contract.kind = TableKind::Reference;
     let refusal = check("SELECT region, count(*) AS n FROM resident GROUP BY region", &catalog).unwrap_err();
     assert_eq!(refusal.code.as_str(), "no-person-data");
+}
+
+#[tokio::test]
+async fn a_table_whose_persons_no_key_names_is_known_to_be_comparable_within_one_version_only() {
+    let key = PersonNaming::Key { form: oscar_permit::Sha256Digest::of("form") };
+    for (naming, unlinked) in [(Some(key), false), (Some(PersonNaming::RowNumber), true), (None, true)] {
+        let mut catalog = filtered_catalog();
+        let resident = table_ref("population.resident");
+        let TableKind::Persons { naming: known, .. } = &mut catalog.tables.get_mut(&resident).unwrap().contract.kind
+        else {
+            panic!("residents are persons")
+        };
+        *known = naming;
+        let query = check("SELECT region, count(*) AS n FROM resident GROUP BY region", &catalog).unwrap();
+        let limits = QueryLimits::default();
+        let evidence =
+            evidence_from_tables(&query, &catalog, &PinnedVersions::default(), &stored(), &limits).await.unwrap();
+        assert_eq!(evidence.unlinked.contains(&resident), unlinked);
+    }
 }

@@ -28,6 +28,12 @@
 //! What earlier releases already singled out (under a laxer profile, or approved by
 //! people) is not this release's doing and would block everything after it: such a union
 //! alone leads to people, a new one to refusal.
+//!
+//! **Thresholds.** What is computed from several tables is a statement from each of them, so
+//! the strictest T among them holds: a difference of two tables has the larger of theirs, and
+//! the second stage runs once for this table's T and once for every larger one in the ledger,
+//! where fewer than T persons are excused only if tables of a smaller T single them out
+//! without the others.
 
 mod atoms;
 mod echelon;
@@ -65,7 +71,14 @@ pub(crate) struct Differencing {
     pub(crate) proof: Option<Sha256Digest>,
 }
 
-/// Judges the shown sets of a new table against everything released.
+impl Differencing {
+    /// Without a proof where the persons of earlier releases may be others than it took them for.
+    pub(crate) fn if_comparable(self, comparable: bool) -> Self {
+        Self { proof: self.proof.filter(|_| comparable), ..self }
+    }
+}
+
+/// Judges the shown sets of a new table, whose profile has `threshold`, against everything released.
 pub(crate) fn judge_differencing(earlier: &[LedgerTable], new: &LedgerTable, threshold: u32) -> Differencing {
     let threshold = u64::from(threshold);
     let (gaps, complete) = pairwise::compare(earlier, new, threshold, &mut Budget::new(OVERLAP_OPERATIONS));
@@ -74,22 +87,52 @@ pub(crate) fn judge_differencing(earlier: &[LedgerTable], new: &LedgerTable, thr
     Differencing { refused, near: gaps.near, proof: proof.filter(|_| complete) }
 }
 
-/// Whether the second stage refuses, and its proof otherwise.
+/// A set that was released.
+#[derive(Clone, Copy)]
+struct ReleasedSet<'a> {
+    persons: &'a RoaringBitmap,
+    /// Whether an earlier release showed it.
+    before: bool,
+    /// The least threshold under which it was shown.
+    threshold: u64,
+}
+
+/// Whether the second stage refuses, and its proof otherwise. `threshold` is the new table's.
 fn judge_span(earlier: &[LedgerTable], new: &LedgerTable, threshold: u64) -> (bool, Option<Sha256Digest>) {
-    let before = distinct_sets(earlier.iter().flat_map(LedgerTable::sets));
-    let all = distinct_sets(earlier.iter().chain([new]).flat_map(LedgerTable::sets));
-    match span_of(&all, threshold) {
-        (_, Span::Proven(digest)) => (false, Some(digest)),
-        (_, Span::Undecided) => (false, None),
-        (found, Span::Isolated(unions)) => {
-            let (found_before, span_before) = span_of(&before, threshold);
-            let known = match span_before {
-                Span::Isolated(unions) => described(&found_before, &unions, before.len()),
-                Span::Proven(_) | Span::Undecided => BTreeSet::new(),
-            };
-            (!described(&found, &unions, before.len()).is_subset(&known), None)
+    let of_table = |table, before, threshold| {
+        LedgerTable::sets(table).map(move |persons| ReleasedSet { persons, before, threshold })
+    };
+    let old = earlier.iter().flat_map(|table| of_table(table, true, threshold_of(table)));
+    let sets = distinct_sets(old.chain(of_table(new, false, threshold)));
+    let persons: Vec<&RoaringBitmap> = sets.iter().map(|set| set.persons).collect();
+    let stricter = sets.iter().map(|set| set.threshold).filter(|other| *other > threshold);
+    let mut levels: BTreeSet<u64> = stricter.chain([threshold]).collect();
+    let mut undecided = false;
+    while let Some(level) = levels.pop_last() {
+        match span_of(&persons, level) {
+            // What no combination does to fewer persons it does not do to still fewer.
+            (_, Span::Proven(digest)) => return (false, Some(digest).filter(|_| !undecided)),
+            (_, Span::Undecided) => {}
+            (found, Span::Isolated(unions)) => {
+                let left = not_by_part(unions, &found, &sets, |set| set.before, level);
+                let left = if level > threshold {
+                    not_by_part(left, &found, &sets, |set| set.threshold < level, level)
+                } else {
+                    left
+                };
+                if !left.is_empty() {
+                    return (true, None);
+                }
+            }
         }
+        undecided = true;
     }
+    (false, None)
+}
+
+/// The threshold of a released table, 0 where it is not known.
+fn threshold_of(table: &LedgerTable) -> u64 {
+    table.threshold.map_or(0, u64::from)
 }
 
 fn span_of(sets: &[&RoaringBitmap], threshold: u64) -> (Vec<Atom>, Span) {
@@ -106,31 +149,51 @@ fn span_of(sets: &[&RoaringBitmap], threshold: u64) -> (Vec<Atom>, Span) {
     )
 }
 
-/// Unions of atoms, comparable between the first `shared` sets alone and those with others
-/// behind them. Further sets only split atoms: a union is inside the shared sets' atoms
-/// that its own atoms are parts of, and equal to them when it has as many persons.
-fn described<'a>(atoms: &'a [Atom], unions: &[Vec<u32>], shared: usize) -> BTreeSet<(BTreeSet<&'a [u32]>, u64)> {
-    let shared_part = |atom: &'a Atom| {
-        let end = atom.sets.partition_point(|set| (*set as usize) < shared);
-        atom.sets.get(..end).unwrap_or_default()
-    };
+/// Of the unions that all sets single out, those that the sets of a part do not single out
+/// by themselves.
+fn not_by_part(
+    mut unions: Vec<Vec<u32>>,
+    found: &[Atom],
+    sets: &[ReleasedSet<'_>],
+    part: impl Fn(&ReleasedSet<'_>) -> bool,
+    threshold: u64,
+) -> Vec<Vec<u32>> {
+    let persons: Vec<&RoaringBitmap> = sets.iter().filter(|set| part(set)).map(|set| set.persons).collect();
+    let (atoms, Span::Isolated(known)) = span_of(&persons, threshold) else { return unions };
+    let mut numbers = 0u32..;
+    let number_in_part: Vec<Option<u32>> =
+        sets.iter().map(|set| if part(set) { numbers.next() } else { None }).collect();
+    let known: BTreeSet<Described> = known.iter().map(|union| described(&atoms, union, Some)).collect();
+    let in_part = |set: u32| number_in_part.get(set as usize).copied().flatten();
+    unions.retain(|union| !known.contains(&described(found, union, in_part)));
     unions
-        .iter()
-        .map(|union| {
-            let parts = || union.iter().filter_map(|atom| atoms.get(*atom as usize));
-            (parts().map(shared_part).collect(), parts().map(|atom| atom.size).sum())
-        })
-        .collect()
+}
+
+/// A union of atoms by the sets of a part that hold each of them, and its persons.
+type Described = (BTreeSet<Vec<u32>>, u64);
+
+/// Describes a union so that it can be compared between a part of the sets alone and all of
+/// them. Further sets only split atoms: a union is inside the part's atoms that its own atoms
+/// are pieces of, and equal to them when it has as many persons.
+fn described(atoms: &[Atom], union: &[u32], number_in_part: impl Fn(u32) -> Option<u32>) -> Described {
+    let atoms = || union.iter().filter_map(|atom| atoms.get(*atom as usize));
+    let sets = |atom: &Atom| atom.sets.iter().copied().filter_map(&number_in_part).collect();
+    (atoms().map(sets).collect(), atoms().map(|atom| atom.size).sum())
 }
 
 /// Each set once, in the order of their first appearance: a table released twice adds nothing.
-fn distinct_sets<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> Vec<&'a RoaringBitmap> {
-    let mut by_shape: HashMap<_, Vec<&RoaringBitmap>> = HashMap::new();
-    let mut distinct = Vec::new();
-    for set in sets.filter(|set| !set.is_empty()) {
-        let alike = by_shape.entry((set.len(), set.min(), set.max())).or_default();
-        if !alike.contains(&set) {
-            alike.push(set);
+fn distinct_sets<'a>(sets: impl Iterator<Item = ReleasedSet<'a>>) -> Vec<ReleasedSet<'a>> {
+    let mut by_shape: HashMap<_, Vec<usize>> = HashMap::new();
+    let mut distinct: Vec<ReleasedSet<'a>> = Vec::new();
+    for set in sets.filter(|set| !set.persons.is_empty()) {
+        let alike = by_shape.entry((set.persons.len(), set.persons.min(), set.persons.max())).or_default();
+        let same = |place: &&usize| distinct.get(**place).is_some_and(|known| known.persons == set.persons);
+        let place = alike.iter().find(same).copied();
+        if let Some(known) = place.and_then(|place| distinct.get_mut(place)) {
+            known.before |= set.before;
+            known.threshold = known.threshold.min(set.threshold);
+        } else {
+            alike.push(distinct.len());
             distinct.push(set);
         }
     }

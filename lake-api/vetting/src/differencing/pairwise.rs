@@ -14,6 +14,7 @@
 use roaring::{MultiOps, RoaringBitmap};
 
 use super::echelon::{Budget, OutOfBudget};
+use super::threshold_of;
 use super::universe::Universe;
 use crate::{Family, LedgerTable};
 
@@ -87,12 +88,10 @@ struct NewIndex<'a> {
     universe: Universe,
     starts: Vec<u32>,
     entries: Vec<u32>,
-    /// The least number of persons that may be told apart.
-    threshold: u64,
 }
 
 impl<'a> NewIndex<'a> {
-    fn of(table: &'a LedgerTable, threshold: u64) -> Self {
+    fn of(table: &'a LedgerTable) -> Self {
         let cells: Vec<NewCell<'a>> = table
             .families
             .iter()
@@ -104,7 +103,7 @@ impl<'a> NewIndex<'a> {
         let universe = Universe::of(cells.iter().map(|cell| cell.persons));
         let (starts, entries) = person_to_cells(&cells, &universe);
         let disjoint = table.families.iter().map(is_disjoint).collect();
-        Self { cells, disjoint, universe, starts, entries, threshold }
+        Self { cells, disjoint, universe, starts, entries }
     }
 
     fn cells_of(&self, position: usize) -> &[u32] {
@@ -152,32 +151,48 @@ fn is_disjoint(family: &Family) -> bool {
 /// Compares the new table with every earlier one and with itself. Also tells whether the
 /// budget was enough to see everything.
 pub(crate) fn compare(earlier: &[LedgerTable], new: &LedgerTable, threshold: u64, budget: &mut Budget) -> (Gaps, bool) {
-    let index = NewIndex::of(new, threshold);
+    let index = NewIndex::of(new);
     let mut gaps = Gaps::default();
-    let families = earlier.iter().flat_map(|table| &table.families).map(|family| (family, None));
-    let own = new.families.iter().enumerate().map(|(number, family)| (family, Some(number)));
-    let complete = families
+    let of_table = |table| {
+        let threshold = threshold_of(table).max(threshold);
+        table.families.iter().map(move |family| Compared { family, own: None, threshold })
+    };
+    let own = new.families.iter().enumerate();
+    let own = own.map(|(number, family)| Compared { family, own: Some(number), threshold });
+    let complete = earlier
+        .iter()
+        .flat_map(of_table)
         .chain(own)
-        .try_for_each(|(family, own)| compare_family(&index, family, own, &mut gaps, budget))
+        .try_for_each(|compared| compare_family(&index, &compared, &mut gaps, budget))
         .is_ok();
     (gaps, complete)
 }
 
-/// Compares one released family with the new cells. `own` is its number when it is one of
-/// the new table's own: against itself only pairs can differ, for its unions are itself.
+/// A released family that the new cells are compared with.
+struct Compared<'a> {
+    family: &'a Family,
+    /// Its number when it is one of the new table's own: against itself only pairs can
+    /// differ, for its unions are itself.
+    own: Option<usize>,
+    /// The least number of persons that may be told apart: a difference is a statement from
+    /// both tables, so the stricter of them decides.
+    threshold: u64,
+}
+
+/// Compares one released family with the new cells.
 fn compare_family(
     index: &NewIndex<'_>,
-    family: &Family,
-    own: Option<usize>,
+    compared: &Compared<'_>,
     gaps: &mut Gaps,
     budget: &mut Budget,
 ) -> Result<(), OutOfBudget> {
-    let (disjoint, threshold) = (is_disjoint(family), index.threshold);
+    let Compared { family, own, threshold } = *compared;
+    let disjoint = is_disjoint(family);
     let mut hulls = vec![Hull::default(); index.cells.len()];
     for sets in family.cells.chunks(SETS_PER_PASS) {
         let overlaps = count_overlaps(index, sets, budget)?;
         for (set, overlaps) in sets.iter().zip(overlaps.chunks(index.cells.len().max(1))) {
-            compare_set(index, set, overlaps, own, &mut hulls, gaps, budget)?;
+            compare_set(index, set, overlaps, compared, &mut hulls, gaps, budget)?;
         }
     }
     for (cell, hull) in index.cells.iter().zip(&hulls).filter(|(cell, hull)| own != Some(cell.family) && hull.outer > 0)
@@ -197,12 +212,12 @@ fn compare_set(
     index: &NewIndex<'_>,
     set: &RoaringBitmap,
     overlaps: &[u32],
-    own: Option<usize>,
+    compared: &Compared<'_>,
     hulls: &mut [Hull],
     gaps: &mut Gaps,
     budget: &mut Budget,
 ) -> Result<(), OutOfBudget> {
-    let (size, threshold) = (set.len(), index.threshold);
+    let (size, own, threshold) = (set.len(), compared.own, compared.threshold);
     let mut by_family = vec![Hull::default(); index.disjoint.len()];
     let meets = index.cells.iter().zip(overlaps).zip(hulls).filter(|((_, overlap), _)| **overlap > 0);
     for ((cell, overlap), hull) in meets {

@@ -72,6 +72,11 @@ fn empty() -> LedgerTable {
     LedgerTable::empty("rel-1".parse().unwrap(), [].into())
 }
 
+fn distinct(sets: &[RoaringBitmap]) -> Vec<&RoaringBitmap> {
+    let sets = sets.iter().map(|persons| ReleasedSet { persons, before: false, threshold: 0 });
+    distinct_sets(sets).into_iter().map(|set| set.persons).collect()
+}
+
 /// Sets that may be released at all: at least T persons.
 fn releasable(threshold: u32) -> impl Strategy<Value = u32> {
     (1u32..1 << PERSONS).prop_filter("fewer than T persons", move |mask| mask.count_ones() >= threshold)
@@ -102,7 +107,7 @@ proptest! {
     #[test]
     fn an_isolated_single_atom_is_always_refused(sets in proptest::collection::vec(releasable(3), 2..7)) {
         let bitmaps: Vec<RoaringBitmap> = sets.iter().map(|mask| set_of(*mask)).collect();
-        let distinct = distinct_sets(bitmaps.iter());
+        let distinct = distinct(&bitmaps);
         let (found, span) = span_of(&distinct, 3);
         let atoms_alone: Vec<u32> = isolated_by_brute_force(&sets, 3)
             .into_iter()
@@ -249,7 +254,7 @@ proptest! {
         sets in proptest::collection::vec(releasable(3), 2..9),
     ) {
         let bitmaps: Vec<RoaringBitmap> = sets.iter().map(|mask| set_of(*mask)).collect();
-        let distinct = distinct_sets(bitmaps.iter());
+        let distinct = distinct(&bitmaps);
         let atoms = super::atoms::atoms(&distinct).unwrap();
         let count = u32::try_from(distinct.len()).unwrap();
         let limits = Limits { proof: 0, atoms: 1_000_000, unions: 0 };
@@ -282,7 +287,7 @@ proptest! {
         proof in 0u64..60, atoms in 0u64..60, unions in 0u64..60,
     ) {
         let bitmaps: Vec<RoaringBitmap> = sets.iter().map(|mask| set_of(*mask)).collect();
-        let distinct = distinct_sets(bitmaps.iter());
+        let distinct = distinct(&bitmaps);
         let found = super::atoms::atoms(&distinct).unwrap();
         let limits = Limits { proof, atoms, unions };
         let span = examine(&found, u32::try_from(distinct.len()).unwrap(), 3, limits);
@@ -337,4 +342,38 @@ fn a_series_too_large_to_search_leads_to_people() {
     let found = judge_differencing(&series, &at_random(12), 10);
     assert!(!found.refused && found.proof.is_none());
     assert!(judge_differencing(&series[..5], &at_random(12), 10).refused, "within the limits it is found");
+}
+
+fn under(threshold: u32, cells: &[(u32, u32)]) -> LedgerTable {
+    LedgerTable { threshold: Some(threshold), ..family(cells) }
+}
+
+#[test]
+fn what_a_laxer_table_leaves_of_a_stricter_one_is_judged_by_the_stricter() {
+    let strict = under(10, &[(0, 40)]);
+    // One table: 40 − 33 persons; two: 40 − 20 − 13, which no pair of tables shows.
+    assert!(judge_differencing(std::slice::from_ref(&strict), &under(5, &[(0, 33)]), 5).refused);
+    let first = under(5, &[(0, 20)]);
+    let earlier = [strict, first.clone()];
+    assert!(!judge_differencing(&earlier[..1], &first, 5).refused);
+    assert!(judge_differencing(&earlier, &under(5, &[(20, 33)]), 5).refused);
+    assert!(!judge_differencing(&earlier, &under(5, &[(20, 30)]), 5).refused);
+    // Under the laxer T alone seven persons are enough.
+    let lax = [LedgerTable { threshold: None, ..earlier[0].clone() }, first];
+    assert!(!judge_differencing(&lax, &under(5, &[(20, 33)]), 5).refused);
+}
+
+#[test]
+fn the_own_small_cells_of_a_laxer_table_are_not_refused_for_a_stricter_one() {
+    let strict = under(10, &[(0, 40), (40, 80)]);
+    let found = judge_differencing(&[strict], &under(5, &[(20, 27), (35, 42), (100, 120)]), 5);
+    assert!(!found.refused && found.proof.is_none(), "people look");
+}
+
+#[test]
+fn an_entry_of_before_thresholds_were_kept_reads_and_writes_as_before() {
+    let text = r#"{"release":"rel-1","lineage":{},"families":[]}"#;
+    let table: LedgerTable = serde_json::from_str(text).unwrap();
+    assert_eq!(table.threshold, None);
+    assert_eq!(serde_json::to_string(&table).unwrap(), text);
 }

@@ -95,6 +95,36 @@ fn the_same_release_again_passes() {
 }
 
 #[test]
+fn where_no_key_names_persons_an_earlier_release_of_another_version_leads_to_people() {
+    let table = || oscar_permit::TableRef::try_from("health.contacts".to_owned()).unwrap();
+    let evidence = |version| {
+        let mut evidence = by_group(&six_groups_and(40));
+        evidence.lineage.insert(table(), version);
+        evidence
+    };
+    let released = judge_alone(&evidence(1)).released;
+    let judged = |version, unlinked: bool| {
+        let mut evidence = evidence(version);
+        evidence.unlinked.extend(unlinked.then(table));
+        judge_after(&evidence, std::slice::from_ref(&released))
+    };
+    assert_eq!(judged(1, true).verdict, Verdict::Auto);
+    assert_eq!(judged(2, false).verdict, Verdict::Auto);
+    let other = judged(2, true);
+    assert_eq!(other.verdict, Verdict::Review(vec![ReviewReason::SpanUndecided]));
+    assert_eq!(other.witness, None);
+}
+
+#[test]
+fn a_strict_release_keeps_its_threshold_when_a_laxer_one_follows() {
+    let before = judge_alone(&total(&six_groups_and(7))).released;
+    let lax = |rows: &[Row], earlier: &[_]| oscar_vetting::judge(&total(rows), &profile(5), earlier, &context());
+    assert_eq!(refused_by(&lax(&six_groups_and(0), std::slice::from_ref(&before))), ["R7"]);
+    let all_lax = lax(&six_groups_and(7), &[]).released;
+    assert!(refused_by(&lax(&six_groups_and(0), &[all_lax])).is_empty());
+}
+
+#[test]
 fn a_population_without_one_person_is_refused_whatever_the_grouping() {
     let rows = six_groups_and(40);
     let released = judge_alone(&by_group(&rows)).released;

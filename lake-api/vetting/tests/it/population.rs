@@ -82,6 +82,7 @@ impl Statement {
             cells: cells.into_iter().map(|((set, key), rows)| self.cell(set, key, &rows)).collect(),
             structural_zeros: Vec::new(),
             lineage: [("health.contacts".to_owned().try_into().unwrap(), 1)].into(),
+            unlinked: BTreeSet::new(),
         }
     }
 
