@@ -27,11 +27,12 @@ mod profile;
 mod row_filter;
 mod signature;
 mod value;
+mod written;
 
 pub use canonical::{CanonicalError, canonical_json};
 pub use contract::{
-    CodeList, ColumnContract, ColumnTag, ContractError, DatasetContract, LogicalType, StructuralZero, TableContract,
-    TableKind,
+    CodeList, ColumnContract, ColumnTag, ContractError, DatasetContract, LogicalType, PersonNaming, StructuralZero,
+    TableContract, TableKind,
 };
 pub use digest::Sha256Digest;
 pub use erasure::{Erasure, ErasureCertificate, ErasureError};

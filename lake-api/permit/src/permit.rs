@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::written::{written, written_or_absent};
 use crate::{
     ColumnName, DatasetName, IdError, PermitId, Role, RowFilter, RowFilterError, Sha256Digest, TableName, TenantName,
     canonical_json,
@@ -39,7 +40,7 @@ pub struct DataPermit {
     /// First moment after validity.
     pub valid_until: DateTime<Utc>,
     /// Set when the authority has taken the permit back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "written_or_absent", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<DateTime<Utc>>,
     /// Free-text columns that may enter the lake, as `dataset.table.column`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -75,10 +76,10 @@ pub struct TableGrant {
     /// The table.
     pub table: TableName,
     /// The columns that may be used; `None` (the word left out) means every column of the contract.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "written_or_absent", skip_serializing_if = "Option::is_none")]
     pub columns: Option<BTreeSet<ColumnName>>,
     /// The rows that may be used.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "written")]
     pub row_filter: RowFilter,
 }
 
@@ -141,10 +142,12 @@ impl DataPermit {
             return Err(empty("purpose"));
         }
         self.validate_unique()?;
-        self.datasets
-            .iter()
-            .flat_map(|dataset| &dataset.tables)
-            .try_for_each(|table| table.row_filter.validate().map_err(PermitError::from))
+        self.datasets.iter().flat_map(|dataset| &dataset.tables).try_for_each(|table| {
+            if table.columns.as_ref().is_some_and(BTreeSet::is_empty) {
+                return Err(empty("a table's columns"));
+            }
+            table.row_filter.validate().map_err(PermitError::from)
+        })
     }
 
     fn validate_unique(&self) -> Result<(), PermitError> {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::written::{written, written_or_absent};
 use crate::{ColumnName, Value};
 
 /// All conditions must hold. Empty means every row.
@@ -21,16 +22,16 @@ pub struct Condition {
     /// The column compared.
     pub column: ColumnName,
     /// The cell equals one of these.
-    #[serde(default, rename = "in", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, rename = "in", deserialize_with = "written", skip_serializing_if = "Vec::is_empty")]
     pub any_of: Vec<Value>,
     /// The cell is none of these, and present.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "written", skip_serializing_if = "Vec::is_empty")]
     pub not_in: Vec<Value>,
     /// The cell is this or greater.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "written_or_absent", skip_serializing_if = "Option::is_none")]
     pub from: Option<Value>,
     /// The cell is less than this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "written_or_absent", skip_serializing_if = "Option::is_none")]
     pub until: Option<Value>,
 }
 

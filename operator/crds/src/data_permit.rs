@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use oscar_permit::PermitError;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Who may use which data, for what, until when, under which disclosure profile. The fields
 /// mirror Article 68(10) of Regulation (EU) 2025/327 (European Health Data Space).
@@ -136,12 +136,14 @@ pub struct PermitTable {
     #[schemars(schema_with = "sql_name")]
     pub table: String,
     /// The columns that may be used; left out, every column.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // Nullable, because the API server would drop a null elsewhere, and every column be granted.
+    #[serde(default, deserialize_with = "null_is_none_of_them", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "sql_names")]
     pub columns: Option<BTreeSet<String>>,
     /// The rows that may be used: all conditions must hold.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20))]
+    // Nullable for the same reason.
+    #[serde(default, deserialize_with = "null_is_no_condition", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("nullable" = true))]
     pub row_filter: Vec<RowCondition>,
 }
 
@@ -166,11 +168,11 @@ pub struct RowCondition {
     #[schemars(schema_with = "literals")]
     pub not_in: Vec<serde_json::Value>,
     /// The cell is this or greater.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "kept", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "literal")]
     pub from: Option<serde_json::Value>,
     /// The cell is less than this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "kept", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "literal")]
     pub until: Option<serde_json::Value>,
 }
@@ -221,6 +223,10 @@ pub struct DataPermitStatus {
     /// When the phase changes next by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_change: Option<Time>,
+    /// The UID of the Tenant that had its name when the permit was first seen. It belongs to
+    /// no other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_uid: Option<String>,
 }
 
 /// Why a spec is no permit.
@@ -257,15 +263,37 @@ impl DataPermitSpec {
             tools: _,
             fee_cap: _,
         } = self;
-        let permit = serde_json::json!({
+        let mut permit = serde_json::json!({
             "id": id, "tenant": tenant, "authority": authority, "legalBasis": legal_basis, "purpose": purpose,
             "persons": persons, "datasets": datasets, "profile": profile,
-            "validFrom": valid_from, "validUntil": valid_until, "revokedAt": revoked_at, "freeText": free_text,
+            "validFrom": valid_from, "validUntil": valid_until, "freeText": free_text,
         });
+        if let (Some(fields), Some(moment)) = (permit.as_object_mut(), revoked_at) {
+            fields.insert("revokedAt".to_owned(), serde_json::json!(moment));
+        }
         let permit: oscar_permit::DataPermit = serde_json::from_value(permit)?;
         permit.validate()?;
         Ok(permit)
     }
+}
+
+/// A list of columns that was begun and not written grants none of them, and so makes no valid permit.
+fn null_is_none_of_them<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeSet<String>>, D::Error> {
+    Option::deserialize(deserializer).map(|columns| Some(columns.unwrap_or_default()))
+}
+
+/// A filter that was begun and not written lets no row through: a condition without a comparison is invalid.
+fn null_is_no_condition<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RowCondition>, D::Error> {
+    let unwritten = || {
+        let column = "row_filter".to_owned();
+        vec![RowCondition { column, any_of: Vec::new(), not_in: Vec::new(), from: None, until: None }]
+    };
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(unwritten))
+}
+
+/// A bound that was begun and not written stays one, and is refused.
+fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {
+    serde_json::Value::deserialize(deserializer).map(Some)
 }
 
 fn schema(value: &serde_json::Value) -> Schema {
@@ -293,7 +321,7 @@ fn free_text_columns(_: &mut SchemaGenerator) -> Schema {
 /// A boolean, a number or a text: no type of a structural schema, so the API server lets
 /// every value through and [`DataPermitSpec::permit`] refuses lists and objects.
 fn literal(_: &mut SchemaGenerator) -> Schema {
-    schema(&serde_json::json!({"x-kubernetes-preserve-unknown-fields": true}))
+    schema(&serde_json::json!({"x-kubernetes-preserve-unknown-fields": true, "nullable": true}))
 }
 
 fn literals(generator: &mut SchemaGenerator) -> Schema {

@@ -91,6 +91,30 @@ fn a_permit_that_leaves_a_doubt_is_refused(#[case] from: &str, #[case] to: &str)
     assert!(DataPermit::from_yaml(&PERMIT.replace(from, to)).is_err());
 }
 
+#[rstest]
+#[case::every_column("columns: [visit_date, region]", "columns:")]
+#[case::no_column("columns: [visit_date, region]", "columns: []")]
+#[case::every_row("rowFilter:\n          - {column: region, in: ['1081', '1082']}", "rowFilter:")]
+#[case::no_codes("in: ['1081', '1082']", "in: ~, from: '1081'")]
+#[case::no_exceptions("in: ['1081', '1082']", "notIn: ~, from: '1081'")]
+#[case::no_lower_end("in: ['1081', '1082']", "from: ~, until: '1082'")]
+#[case::no_upper_end("in: ['1081', '1082']", "from: '1081', until: ~")]
+#[case::never_revoked("profile: strict", "profile: strict\nrevokedAt:")]
+fn a_restriction_with_nothing_behind_it_is_refused_and_grants_nothing(#[case] from: &str, #[case] to: &str) {
+    assert!(PERMIT.contains(from));
+    assert!(DataPermit::from_yaml(&PERMIT.replace(from, to)).is_err());
+}
+
+#[test]
+fn what_is_left_out_is_not_restricted_and_a_word_without_value_says_what_to_do() {
+    let permit = DataPermit::from_yaml(&PERMIT.replace("        columns: [visit_date, region]\n", "")).unwrap();
+    let dataset = "contacts".parse().unwrap();
+    assert!(permit.table(&dataset, &"visits".parse().unwrap()).unwrap().allows("diagnosis"));
+    assert_eq!(permit.revoked_at, None);
+    let error = DataPermit::from_yaml(&PERMIT.replace("columns: [visit_date, region]", "columns:")).unwrap_err();
+    assert!(error.to_string().contains("leave the word out"), "{error}");
+}
+
 #[test]
 fn a_permit_is_the_same_in_json_and_yaml() {
     let permit = permit();

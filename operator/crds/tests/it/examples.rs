@@ -45,6 +45,26 @@ fn the_object_and_the_permit_say_the_same() {
 }
 
 #[test]
+fn columns_with_nothing_behind_them_are_not_every_column() {
+    let mut object = yaml(DATA_PERMIT);
+    object["spec"]["datasets"][0]["tables"][0]["columns"] = serde_json::Value::Null;
+    let permit: DataPermit = serde_json::from_value(object).unwrap();
+    assert!(permit.spec.permit().unwrap_err().to_string().contains("columns"));
+}
+
+#[rstest::rstest]
+#[case::filter(serde_json::json!(null))]
+#[case::from(serde_json::json!([{"column": "year", "from": null, "until": 2020}]))]
+#[case::until(serde_json::json!([{"column": "year", "from": 2010, "until": null}]))]
+#[case::within(serde_json::json!([{"column": "year", "in": [2010, null]}]))]
+fn a_row_filter_that_is_not_written_to_its_end_is_not_left_out(#[case] filter: serde_json::Value) {
+    let mut object = yaml(DATA_PERMIT);
+    object["spec"]["datasets"][0]["tables"][0]["rowFilter"] = filter;
+    let permit: DataPermit = serde_json::from_value(object).unwrap();
+    assert!(permit.spec.permit().is_err());
+}
+
+#[test]
 fn a_permit_that_contradicts_itself_is_refused() {
     let permit: DataPermit = serde_json::from_value(yaml(DATA_PERMIT)).unwrap();
     let mut twice = permit.clone();
