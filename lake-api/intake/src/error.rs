@@ -19,7 +19,9 @@ pub enum IntakeError {
     #[error("the lake cannot be written; nothing of the delivery is visible: deliver again when its store is back")]
     Lake(#[from] TableError),
     /// The store of contracts.
-    #[error("the contract cannot be stored; nothing of the delivery is visible: deliver again when the store is back")]
+    #[error(
+        "a contract cannot be read or stored; nothing of the delivery is visible: deliver again when the store is back"
+    )]
     Contract(#[from] ContractStoreError),
     /// The journal.
     #[error(
@@ -84,6 +86,27 @@ pub enum Refusal {
         "table {table} cannot be appended to: its columns differ from the ones that are there; deliver the whole dataset"
     )]
     AppendToOtherColumns {
+        /// The table.
+        table: TableName,
+    },
+    /// Accepted before, and replaced since.
+    #[error(
+        "this very delivery was accepted before and is superseded by a later delivery; to deliver it again, change the descriptor (its version or created date)"
+    )]
+    Superseded,
+    /// Rows whose persons cannot be recognised among the ones that are there.
+    #[error(
+        "table {table} cannot be appended to: what named the persons who are there was not kept; deliver the whole dataset"
+    )]
+    AppendToUnknownPersons {
+        /// The table.
+        table: TableName,
+    },
+    /// Everybody would be taken for somebody new.
+    #[error(
+        "table {table}: its persons are named otherwise than in earlier deliveries (the kind of the key, identifierSpace, or the holder's name in its place), and nobody would be recognised; keep oscar.identifierSpace as it was, which may be the holder's earlier name, or deliver under a new dataset name"
+    )]
+    PersonsNamedOtherwise {
         /// The table.
         table: TableName,
     },
@@ -160,6 +183,9 @@ impl Refusal {
             Self::Table { .. } => "table-not-permitted",
             Self::AppendToOtherPermit => "append-to-other-permit",
             Self::AppendToOtherColumns { .. } => "append-to-other-columns",
+            Self::Superseded => "superseded",
+            Self::AppendToUnknownPersons { .. } => "append-to-unknown-persons",
+            Self::PersonsNamedOtherwise { .. } => "persons-named-otherwise",
             Self::Read { source, .. } => read_rule(source),
             Self::TooManyBadRows { .. } => "too-many-bad-rows",
             Self::PersonNumberAsIdentifier { .. } => "person-key-kind",
@@ -172,9 +198,15 @@ impl Refusal {
     #[must_use]
     pub const fn table(&self) -> Option<&TableName> {
         match self {
-            Self::Package(_) | Self::Permit(_) | Self::Dataset { .. } | Self::AppendToOtherPermit => None,
+            Self::Package(_)
+            | Self::Permit(_)
+            | Self::Dataset { .. }
+            | Self::AppendToOtherPermit
+            | Self::Superseded => None,
             Self::Table { table, .. }
             | Self::AppendToOtherColumns { table }
+            | Self::AppendToUnknownPersons { table }
+            | Self::PersonsNamedOtherwise { table }
             | Self::Read { table, .. }
             | Self::TooManyBadRows { table, .. }
             | Self::PersonNumber { table, .. }

@@ -14,11 +14,13 @@
 //! **All or nothing.** A delivery becomes visible with one record in the journal, which pins
 //! a version of every table. Whatever happened before it (a refusal, a full disk, a kill)
 //! leaves the dataset as it was, and delivering again completes. Delivering the same
-//! package under the same permit again does nothing.
+//! package under the same permit again does nothing, and is refused once a later one replaced it.
 //!
 //! **What is not stored.** Raw files stay where they are and are never copied into the
 //! bucket. Person keys are replaced; free text is dropped unless the permit allows the
-//! column; a column with person numbers refuses the delivery before a byte of it is written.
+//! column; a column with person numbers refuses the delivery, and the block that showed it is
+//! not written. Files of a refused delivery that were complete before stay behind in no version
+//! of a table, where no query reads them: intake may not delete.
 //!
 //! **Limits.** Keys are compared within one delivery: an appended row whose primary key was
 //! delivered before is not noticed, and a foreign key must refer to a row of the same package.

@@ -31,6 +31,10 @@ pub struct DatasetContract {
     pub coverage: Option<(chrono::NaiveDate, chrono::NaiveDate)>,
     /// The tables, by name.
     pub tables: BTreeMap<TableName, TableContract>,
+    /// What named the persons of tables that earlier deliveries had and this one has not: a
+    /// table that comes back must name them alike.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retired: BTreeMap<TableName, PersonNaming>,
 }
 
 /// One table of a dataset.
@@ -67,9 +71,28 @@ pub enum TableKind {
         /// Columns that name a second unit (hospital, practice, family, enterprise).
         #[serde(default, rename = "secondUnits", skip_serializing_if = "Vec::is_empty")]
         second_units: Vec<ColumnName>,
+        /// What names a person in the files; unknown in contracts of before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        naming: Option<PersonNaming>,
     },
     /// Public reference data (code lists, municipalities): label PUB in the gate.
     Reference,
+}
+
+/// What names a person in the files of a table, as far as deliveries must agree on it.
+///
+/// Two versions of a table speak of the same persons by the same hidden index only when a key
+/// of the same form names them: so it is pinned here, and a delivery with another is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "by", deny_unknown_fields)]
+pub enum PersonNaming {
+    /// A number in a field.
+    Key {
+        /// SHA-256 of what stands in front of the number when it is hashed: its kind and the space it is valid in.
+        form: Sha256Digest,
+    },
+    /// The number of the row, which says who is who in one version only.
+    RowNumber,
 }
 
 /// One column.
@@ -205,7 +228,7 @@ impl TableContract {
                 Err(ContractError::UnknownColumn { table: name.clone(), column: column.clone(), role })
             }
         };
-        if let TableKind::Persons { person_key, second_units } = &self.kind {
+        if let TableKind::Persons { person_key, second_units, naming: _ } = &self.kind {
             known(person_key, "the person key")?;
             second_units.iter().try_for_each(|column| known(column, "a second unit"))?;
         }
@@ -227,6 +250,15 @@ impl TableContract {
     pub const fn person_key(&self) -> Option<&ColumnName> {
         match &self.kind {
             TableKind::Persons { person_key, .. } => Some(person_key),
+            TableKind::Reference => None,
+        }
+    }
+
+    /// What names the persons of the table, where that is known.
+    #[must_use]
+    pub const fn naming(&self) -> Option<&PersonNaming> {
+        match &self.kind {
+            TableKind::Persons { naming, .. } => naming.as_ref(),
             TableKind::Reference => None,
         }
     }

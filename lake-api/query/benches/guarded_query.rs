@@ -76,7 +76,7 @@ fn contract() -> Result<TableContract, Failure> {
     Ok(TableContract {
         title: String::new(),
         description: String::new(),
-        kind: TableKind::Persons { person_key: ColumnName::new("person_id")?, second_units: Vec::new() },
+        kind: TableKind::Persons { person_key: ColumnName::new("person_id")?, second_units: Vec::new(), naming: None },
         columns: vec![
             column("person_id", LogicalType::String)?,
             column("g", LogicalType::Integer)?,

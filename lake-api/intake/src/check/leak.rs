@@ -20,8 +20,10 @@
 //! holds person numbers would hide the same person from every other register, and so
 //! from the ledger.
 //!
-//! The judgement is made after every block and before the block is stored, so not even an
-//! abandoned file contains what refused the delivery.
+//! The judgement is made after every block and before the block is stored, so the block that
+//! refuses a delivery is in no file. Where a share decides, blocks before it hold a part of the
+//! column, and a file that was complete by then (one of 128 MiB) stays in the lake, named by no
+//! version of the table: intake may not delete. Whoever looks after the store removes it.
 
 use std::sync::Arc;
 

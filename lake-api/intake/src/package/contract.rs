@@ -1,6 +1,6 @@
 //! The dataset contract that a package amounts to.
 
-use oscar_permit::{ColumnContract, DatasetContract, LogicalType, TableContract, TableKind};
+use oscar_permit::{ColumnContract, DatasetContract, LogicalType, PersonNaming, TableContract, TableKind};
 
 use super::descriptor::{Descriptor, Resource, ResourceSection};
 use super::error::ResourceError;
@@ -15,10 +15,10 @@ pub(crate) fn table_contract(
     let mut columns: Vec<ColumnContract> = Vec::new();
     let person_key = match &plan.person {
         PersonPlan::Nobody => None,
-        PersonPlan::Field { index, .. } => plan.fields.get(*index).map(|field| field.column.clone()),
+        PersonPlan::Field { index, form } => plan.fields.get(*index).map(|field| (field.column.clone(), form.naming())),
         PersonPlan::Rows { column, .. } => {
             columns.push(row_person(column.clone()));
-            Some(column.clone())
+            Some((column.clone(), PersonNaming::RowNumber))
         }
     };
     columns.extend(plan.fields.iter().filter(|field| field.is_stored()).map(|field| field.contract.clone()));
@@ -28,7 +28,7 @@ pub(crate) fn table_contract(
         .map(|name| stored_column(plan, name, "oscar.secondUnits"))
         .collect::<Result<_, _>>()?;
     let kind = match person_key {
-        Some(person_key) => TableKind::Persons { person_key, second_units },
+        Some((person_key, naming)) => TableKind::Persons { person_key, second_units, naming: Some(naming) },
         None if second_units.is_empty() => TableKind::Reference,
         None => {
             return Err(ResourceError::unsupported("second units in reference data", "leave oscar.secondUnits out"));
@@ -88,5 +88,6 @@ pub(crate) fn dataset_contract(descriptor: &Descriptor) -> DatasetContract {
         profile: oscar.profile.clone(),
         coverage: oscar.coverage.map(|coverage| (coverage.from, coverage.until)),
         tables: std::collections::BTreeMap::new(),
+        retired: std::collections::BTreeMap::new(),
     }
 }

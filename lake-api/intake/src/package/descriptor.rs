@@ -58,7 +58,8 @@ pub(crate) struct PackageSection {
     /// Share of a table's rows that may be quarantined, in percent.
     #[serde(default)]
     pub(crate) quarantine_percent: Option<f64>,
-    /// Scope in which an identifier names the same person; the holder's name when absent.
+    /// Scope in which an identifier names the same person; the holder's name when absent. It
+    /// cannot change between deliveries of a dataset.
     #[serde(default)]
     pub(crate) identifier_space: Option<String>,
 }

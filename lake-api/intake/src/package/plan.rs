@@ -12,7 +12,9 @@ use super::contract::{dataset_contract, table_contract};
 use super::descriptor::{DeliveryMode, Descriptor};
 use super::error::{MOST_RESOURCES, PackageError, ResourceError, without_values};
 use super::person_numbers::place_of_person_number;
-use super::resource::{PendingReference, ReferencePlan, ReferencedFields, ResourceContext, ResourcePlan, positions};
+use super::resource::{
+    PendingReference, PersonPlan, ReferencePlan, ReferencedFields, ResourceContext, ResourcePlan, positions,
+};
 
 const LARGEST_DESCRIPTOR: u64 = 16 * 1024 * 1024;
 const DEFAULT_QUARANTINE_PERCENT: f64 = 1.0;
@@ -117,7 +119,8 @@ fn resolve(
     if !(0.0..=100.0).contains(&percent) {
         return Err(PackageError::QuarantinePercent);
     }
-    let identifier_space = match (&section.identifier_space, section.holder.as_str()) {
+    // Blanks around the holder's name are no part of it; an identifier space is taken as it is written.
+    let identifier_space = match (&section.identifier_space, section.holder.trim()) {
         (Some(space), _) => space.as_str(),
         (None, "") => section.dataset.as_str(),
         (None, holder) => holder,
@@ -141,6 +144,15 @@ fn resolve(
         pending.push(references);
     }
     contract.validate()?;
+    if section.delivery == DeliveryMode::Append
+        && let Some(plan) = resources.iter().find(|plan| matches!(plan.person, PersonPlan::Rows { .. }))
+    {
+        let problem = ResourceError::unsupported(
+            "adding rows to a table whose persons are row numbers",
+            "deliver the whole dataset (delivery: full), or name the persons in a field",
+        );
+        return Err(PackageError::Resource { resource: plan.name.clone(), problem });
+    }
     let order = connect(&mut resources, &pending)?;
     Ok(DeliveryPlan {
         digest,

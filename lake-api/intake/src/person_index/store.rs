@@ -16,7 +16,8 @@
 //! intake has created it first, the loser reads it and asks again for whoever is still
 //! missing. A number is handed out only after its segment is durable, so a killed intake
 //! loses nothing and another permit, tenant or process sees the same numbers. Whoever asks while
-//! a segment is under way is served by the next one, all together.
+//! a segment is under way is served by the next one, all together. That the segments are the ones
+//! which earlier intakes used is told by the marks that they left ([`IndexMark`]).
 
 use std::sync::Arc;
 
@@ -24,10 +25,12 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use oscar_lake::{KeyPurpose, SecretKey};
+use oscar_permit::Sha256Digest;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::map::{HashedKey, PersonMap};
+use super::mark::IndexMark;
 use crate::pseudonymise::{KeyCheckError, confirm};
 
 const MAGIC: &[u8; 8] = b"OSCARPI1";
@@ -51,6 +54,22 @@ pub enum PersonIndexError {
     /// A segment that does not follow from the ones before.
     #[error("segment {0} of the person index is damaged; restore it from backup before anything is delivered")]
     Damaged(u64),
+    /// What a tenant knows of the index.
+    #[error(
+        "how far the person index had come cannot be {action} in the lake; nothing was made visible: deliver again when the store is back"
+    )]
+    Mark {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        #[source]
+        source: object_store::Error,
+    },
+    /// Another index than the one that rows were numbered with.
+    #[error(
+        "the person index is not the one that this tenant's rows were numbered with: it was restored from an older copy, made anew or is looked for in the wrong place; restore its newest copy or correct the place before anything is delivered, or everybody would be numbered a second time"
+    )]
+    Forgotten,
     /// 2^32 persons.
     #[error("the person index is full")]
     Full,
@@ -71,7 +90,14 @@ pub(crate) struct PersonIndexStore {
 #[derive(Debug, Default)]
 struct State {
     map: PersonMap,
-    segments: u64,
+    /// For every segment the digest over the seals up to its own.
+    history: Vec<Sha256Digest>,
+}
+
+impl State {
+    fn segments(&self) -> u64 {
+        self.history.len() as u64
+    }
 }
 
 impl PersonIndexStore {
@@ -82,6 +108,26 @@ impl PersonIndexStore {
     /// Refuses another index key than the one that earlier persons were numbered with.
     pub(crate) async fn confirm_key(&self, key: &SecretKey) -> Result<(), KeyCheckError> {
         confirm(self.store.as_ref(), &Path::from("key.check"), KeyPurpose::PersonIndex, key).await
+    }
+
+    /// Refuses an index that does not hold every one of `marks` at its place.
+    pub(crate) async fn confirm_marks(&self, marks: &[IndexMark]) -> Result<(), PersonIndexError> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.state.lock().await;
+        self.read_new_segments(&mut state).await?;
+        let is_held = |mark: &IndexMark| {
+            let place = mark.segments.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+            place.and_then(|place| state.history.get(place)) == Some(&mark.digest)
+        };
+        if marks.iter().all(is_held) { Ok(()) } else { Err(PersonIndexError::Forgotten) }
+    }
+
+    /// How far the index has come, as far as it was read; none where it holds nobody.
+    pub(crate) async fn mark(&self) -> Option<IndexMark> {
+        let state = self.state.lock().await;
+        state.history.last().map(|digest| IndexMark { segments: state.segments(), digest: *digest })
     }
 
     /// The numbers of `keys`, in order; new persons are numbered first.
@@ -114,8 +160,9 @@ impl PersonIndexStore {
         }
         let segment = encode(state.map.len() as u64, &missing);
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(&location(state.segments), segment.into(), options).await {
-            Ok(_) => append(state, &missing),
+        let seal = seal_of(&segment);
+        match self.store.put_opts(&location(state.segments()), segment.clone().into(), options).await {
+            Ok(_) => append(state, &missing, seal),
             // Lost the race, or an earlier answer got lost: the next round reads what is there.
             Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
             Err(source) => Err(PersonIndexError::Store { action: "written", source }),
@@ -125,32 +172,38 @@ impl PersonIndexStore {
     async fn read_new_segments(&self, state: &mut State) -> Result<(), PersonIndexError> {
         loop {
             let read = |source| PersonIndexError::Store { action: "read", source };
-            let bytes = match self.store.get(&location(state.segments)).await {
+            let bytes = match self.store.get(&location(state.segments())).await {
                 Ok(found) => found.bytes().await.map_err(read)?,
                 Err(object_store::Error::NotFound { .. }) => return Ok(()),
                 Err(source) => return Err(read(source)),
             };
-            let damaged = PersonIndexError::Damaged(state.segments);
+            let damaged = PersonIndexError::Damaged(state.segments());
             let keys = decode(&bytes, state.map.len() as u64).ok_or(damaged)?;
-            append(state, &keys)?;
+            append(state, &keys, seal_of(&bytes))?;
         }
     }
 }
 
-fn append(state: &mut State, keys: &[HashedKey]) -> Result<(), PersonIndexError> {
+fn append(state: &mut State, keys: &[HashedKey], seal: &[u8]) -> Result<(), PersonIndexError> {
     for key in keys {
         if state.map.push(*key).is_none() {
             // A key that is there already would have two numbers.
             let damaged = state.map.get(key).is_some();
-            return Err(if damaged { PersonIndexError::Damaged(state.segments) } else { PersonIndexError::Full });
+            return Err(if damaged { PersonIndexError::Damaged(state.segments()) } else { PersonIndexError::Full });
         }
     }
-    state.segments += 1;
+    let before: &[u8] = state.history.last().map_or(&[], |digest| digest.as_bytes());
+    state.history.push(Sha256Digest::of([before, seal].concat()));
     Ok(())
 }
 
 fn location(segment: u64) -> Path {
     Path::from(format!("segment-{segment:020}.bin"))
+}
+
+/// The seal at the end of a segment.
+fn seal_of(segment: &[u8]) -> &[u8] {
+    segment.last_chunk::<SEAL>().map_or(&[], <[u8; SEAL]>::as_slice)
 }
 
 fn encode(before: u64, keys: &[HashedKey]) -> Bytes {
@@ -230,6 +283,36 @@ mod tests {
         let distinct: HashSet<_> = numbers.values().collect();
         assert_eq!(distinct.len(), numbers.len());
         assert_eq!(distinct.into_iter().max().copied(), Some(u32::try_from(numbers.len()).unwrap() - 1));
+    }
+
+    #[tokio::test]
+    async fn an_index_that_grew_holds_its_marks_and_an_older_or_other_one_does_not() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let index = PersonIndexStore::new(Arc::clone(&store));
+        assert_eq!(index.mark().await, None);
+        let mut marks = Vec::new();
+        for n in 1..4 {
+            index.numbers(&[key(n)]).await.unwrap();
+            marks.push(index.mark().await.unwrap());
+        }
+        let read_again = PersonIndexStore::new(Arc::clone(&store));
+        read_again.confirm_marks(&marks).await.unwrap();
+        assert_eq!(read_again.mark().await, Some(marks[2]), "read or written, the mark is the same");
+
+        let older = Arc::new(InMemory::new());
+        for segment in 0..2 {
+            let bytes = store.get(&location(segment)).await.unwrap().bytes().await.unwrap();
+            older.put(&location(segment), bytes.into()).await.unwrap();
+        }
+        let index = PersonIndexStore::new(Arc::clone(&older) as Arc<dyn ObjectStore>);
+        index.confirm_marks(&marks[..2]).await.unwrap();
+        assert!(matches!(index.confirm_marks(&marks).await, Err(PersonIndexError::Forgotten)));
+        // Not even when it has grown as long again, for somebody else.
+        index.numbers(&[key(9)]).await.unwrap();
+        assert!(matches!(index.confirm_marks(&marks).await, Err(PersonIndexError::Forgotten)));
+        let other = PersonIndexStore::new(Arc::new(InMemory::new()));
+        assert!(matches!(other.confirm_marks(&marks[..1]).await, Err(PersonIndexError::Forgotten)));
+        other.confirm_marks(&[]).await.unwrap();
     }
 
     #[tokio::test]

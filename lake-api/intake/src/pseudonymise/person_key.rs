@@ -5,14 +5,17 @@
 //! | person number | `cpr` 0 ten characters | everywhere in the spoke |
 //! | local replacement number | `local` 0 space 0 ten characters | within the holder's identifier space |
 //! | identifier | `identifier` 0 space 0 text | within the holder's identifier space |
-//! | row number | `row` 0 space 0 dataset.table 0 number | between deliveries of one table |
+//! | row number | `row` 0 space 0 dataset.table 0 number | within one delivery of one table |
 //!
 //! So datasets of different holders can be linked by person number only. A local replacement
 //! number (D-eCPR) is not one: two hospitals give the same to different patients. Where a file has
-//! one row per person and names nobody, row n is taken for the same person in every
-//! delivery: the ledger then remembers too much rather than too little.
+//! one row per person and names nobody, row n has the same key in every delivery and may be somebody
+//! else: such a table is never added to, and its contract says that its versions cannot be compared.
+//!
+//! What stands in front of the number is pinned in the table's contract
+//! ([`PersonNaming`]): with another everybody would be somebody new.
 
-use oscar_permit::{DatasetName, PersonNumber, PersonNumberKind, TableName};
+use oscar_permit::{DatasetName, PersonNaming, PersonNumber, PersonNumberKind, Sha256Digest, TableName};
 
 use crate::package::PersonKeyKind;
 
@@ -50,6 +53,11 @@ impl PersonKeyForm {
         let place = format!("{dataset}.{table}");
         let prefix = [b"row\0", space.as_bytes(), b"\0", place.as_bytes(), b"\0"].concat();
         Self { kind: PersonKeyKind::Identifier, prefix, local_prefix: Vec::new() }
+    }
+
+    /// What a contract says of the key: the same for two forms that write every number alike.
+    pub(crate) fn naming(&self) -> PersonNaming {
+        PersonNaming::Key { form: Sha256Digest::of([self.prefix.as_slice(), &self.local_prefix].concat()) }
     }
 
     /// Writes the normal form of a text cell; false when the cell is no such key.
@@ -113,6 +121,16 @@ mod tests {
         assert_ne!(form(PersonKeyKind::Cpr, "a", "0203290WQ3"), form(PersonKeyKind::Cpr, "b", "0203290WQ3"));
         assert_eq!(form(PersonKeyKind::Cpr, "a", "0203290WQ3"), form(PersonKeyKind::Cpr, "a", "020329-0wq3"));
         assert_eq!(form(PersonKeyKind::Cpr, "a", "0203291WQ3"), form(PersonKeyKind::Cpr, "b", "0203291WQ3"));
+    }
+
+    #[test]
+    fn forms_that_could_write_a_number_differently_are_told_apart_by_their_naming() {
+        let naming = |kind, space| PersonKeyForm::of_field(kind, space).naming();
+        let (cpr, identifier) = (PersonKeyKind::Cpr, PersonKeyKind::Identifier);
+        assert_eq!(naming(identifier, "a"), naming(identifier, "a"));
+        assert_ne!(naming(identifier, "a"), naming(identifier, "b"));
+        assert_ne!(naming(identifier, "a"), naming(cpr, "a"));
+        assert_ne!(naming(cpr, "a"), naming(cpr, "b"), "local replacement numbers differ");
     }
 
     #[test]

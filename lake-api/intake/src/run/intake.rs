@@ -12,11 +12,12 @@ use oscar_lake::{KeyProvider, KeyPurpose, Lake, WriteMode};
 use oscar_permit::{DataPermit, DatasetName, Sha256Digest, TableName, TableRef};
 use roaring::RoaringBitmap;
 
+use super::continuity::{continued_contract, is_superseded};
 use super::persons::PersonServices;
 use super::table::{TableContext, TakenIn, take_in};
 use crate::check::KeyHasher;
 use crate::package::{DeliveryMode, DeliveryPlan};
-use crate::person_index::PersonIndexStore;
+use crate::person_index::{IndexMark, PersonIndexStore};
 use crate::pseudonymise::{KeyedPseudonymiser, confirm, keyed};
 use crate::{DeliveryReport, IntakeError, Progress, Refusal, TableReport};
 
@@ -58,7 +59,8 @@ impl Intake {
 
     /// Takes a delivery in. `package` is a descriptor or the folder it lies in; data files
     /// lie beside it or in `files_folder`. Until the journal has recorded the acceptance
-    /// nothing is visible, and a delivery that was accepted before is not taken in again.
+    /// nothing is visible, and a delivery that was accepted before and is still there is not
+    /// taken in again.
     ///
     /// Must be called inside a Tokio runtime with several threads.
     ///
@@ -75,7 +77,8 @@ impl Intake {
         permit.in_force(Utc::now()).map_err(Refusal::Permit)?;
         let plan = DeliveryPlan::read(package, files_folder, permit, Utc::now()).map_err(Refusal::Package)?;
         let (dataset, digest) = (plan.contract.dataset.clone(), plan.digest);
-        let result = self.run(plan, permit, progress).await;
+        // On the heap: what a delivery keeps while it waits is more than its callers should carry.
+        let result = Box::pin(self.run(plan, permit, progress)).await;
         if let Err(IntakeError::Refused(refusal)) = &result {
             self.record_refusal(dataset, digest, permit, refusal).await;
         }
@@ -110,42 +113,29 @@ impl Intake {
     ) -> Result<DeliveryReport, IntakeError> {
         admit(&plan, permit)?;
         let state = self.journal.refresh().await?;
-        if let Some(report) = already_delivered(&state, &plan.contract.dataset, &plan.digest) {
+        if let Some(report) = self.delivered_before(&plan, &state).await? {
             return Ok(report);
         }
-        self.check_append(&plan, permit, &state).await?;
+        continued_contract(&self.lake, &plan, permit, &state).await?;
         let tables = self.take_tables_in(&plan, permit, &state, progress).await?;
         progress.committing();
+        if let Some(mark) = self.index.mark().await {
+            mark.leave(self.lake.storage().store().as_ref()).await?;
+        }
         self.accept(&plan, permit, tables).await
     }
 
-    /// Rows can be added only to rows with the same columns and the same pseudonyms.
-    async fn check_append(
+    /// The report of a delivery that was accepted before and is still there.
+    async fn delivered_before(
         &self,
         plan: &DeliveryPlan,
-        permit: &DataPermit,
         state: &TenantState,
-    ) -> Result<(), IntakeError> {
-        let dataset = &plan.contract.dataset;
-        let before = match (plan.mode, state.dataset(dataset)) {
-            (DeliveryMode::Append, Some(before)) => before,
-            (DeliveryMode::Append, None) | (DeliveryMode::Full, _) => return Ok(()),
-        };
-        if before.permit != permit.id {
-            return Err(Refusal::AppendToOtherPermit.into());
+    ) -> Result<Option<DeliveryReport>, IntakeError> {
+        let report = already_delivered(state, &plan.contract.dataset, &plan.digest);
+        if report.is_some() && is_superseded(&self.journal, plan, state).await? {
+            return Err(Refusal::Superseded.into());
         }
-        let contract = self.lake.contract(dataset, &before.contract).await?;
-        let all = contract.tables.keys().chain(plan.contract.tables.keys());
-        for table in all {
-            let same = match (contract.tables.get(table), plan.contract.tables.get(table)) {
-                (Some(old), Some(new)) => old.columns == new.columns && old.kind == new.kind,
-                (Some(_), None) | (None, _) => false,
-            };
-            if !same {
-                return Err(Refusal::AppendToOtherColumns { table: table.clone() }.into());
-            }
-        }
-        Ok(())
+        Ok(report)
     }
 
     async fn take_tables_in(
@@ -194,11 +184,13 @@ impl Intake {
         Ok(taken)
     }
 
-    /// What names persons, once its keys are known to be the ones used before.
+    /// What names persons, once its keys and its index are known to be the ones used before.
     async fn person_services(&self, permit: &DataPermit) -> Result<PersonServices, IntakeError> {
+        let (store, purpose) = (self.lake.storage().store(), KeyPurpose::Pseudonyms);
+        // Before anything is written into what may be the wrong place.
+        self.index.confirm_marks(&IndexMark::all(store.as_ref()).await?).await?;
         let index_key = self.keys.key(KeyPurpose::PersonIndex)?;
         self.index.confirm_key(&index_key).await?;
-        let (store, purpose) = (self.lake.storage().store(), KeyPurpose::Pseudonyms);
         confirm(store.as_ref(), &StorePath::from(PSEUDONYM_KEY_CHECK), purpose, &self.keys.key(purpose)?).await?;
         Ok(PersonServices {
             pseudonymiser: Arc::new(KeyedPseudonymiser::new(self.keys.as_ref(), &permit.id)?),
@@ -217,7 +209,6 @@ impl Intake {
         tables: BTreeMap<TableName, TakenIn>,
     ) -> Result<DeliveryReport, IntakeError> {
         let dataset = plan.contract.dataset.clone();
-        let contract = self.lake.put_contract(&plan.contract).await?;
         let mut reports: BTreeMap<TableName, TableReport> = BTreeMap::new();
         let mut persons = RoaringBitmap::new();
         for (name, table) in &tables {
@@ -230,7 +221,8 @@ impl Intake {
         }
         for _ in 0..PATIENCE {
             let state = self.journal.refresh().await?;
-            self.check_append(plan, permit, &state).await?;
+            let contract = continued_contract(&self.lake, plan, permit, &state).await?;
+            let contract = self.lake.put_contract(&contract).await?;
             let base = state.dataset(&dataset);
             for (name, table) in &tables {
                 let version = base.and_then(|base| base.tables.get(name)).map(|table| table.version);
@@ -264,7 +256,7 @@ impl Intake {
                 }
                 Err(TransactError::Decision(Decline::AlreadyDelivered)) => {
                     let state = self.journal.refresh().await?;
-                    return already_delivered(&state, &dataset, &plan.digest).ok_or(IntakeError::Interrupted);
+                    return self.delivered_before(plan, &state).await?.ok_or(IntakeError::Interrupted);
                 }
                 Err(TransactError::Decision(Decline::Moved) | TransactError::Illegal(TransitionError::Overtaken)) => {}
                 Err(TransactError::Illegal(error)) => return Err(IntakeError::Illegal(error)),

@@ -11,6 +11,7 @@
 //! Blocks are dealt to the workers in turn and collected in turn, so rows keep their order.
 
 mod checked_block;
+mod continuity;
 mod intake;
 mod person_cache;
 mod person_set;

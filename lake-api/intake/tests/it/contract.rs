@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oscar_permit::{ColumnTag, TableKind, Value as ContractValue};
+use oscar_permit::{ColumnTag, PersonNaming, TableKind, Value as ContractValue};
 use serde_json::json;
 
 use crate::spoke::{Spoke, cpr, person_section, single, write};
@@ -39,7 +39,9 @@ async fn keys_units_codes_tags_zeros_and_words_of_a_package_reach_its_contract()
     assert_eq!((contract.profile.as_str(), contract.holder.as_str()), ("strict", "Region Test"));
     assert_eq!(contract.coverage.map(|(from, until)| (from.to_string(), until.to_string())).unwrap().1, "2019-12-31");
     let table = &contract.tables[&"person".parse().unwrap()];
-    let kind = TableKind::Persons { person_key: column("person_id"), second_units: vec![column("hospital")] };
+    let naming = table.naming().cloned();
+    assert!(matches!(naming, Some(PersonNaming::Key { .. })));
+    let kind = TableKind::Persons { person_key: column("person_id"), second_units: vec![column("hospital")], naming };
     assert_eq!(table.kind, kind);
     assert_eq!(table.primary_key, [column("person_id"), column("icd")]);
     let zero = ["sex", "icd"].map(column).into_iter().zip(["M", "DO80"].map(|code| ContractValue::Text(code.into())));

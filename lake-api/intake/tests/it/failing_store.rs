@@ -146,7 +146,11 @@ async fn a_store_that_fails_at_any_moment_leaves_nothing_half_visible_and_the_ne
                 break;
             }
             Err(
-                IntakeError::Lake(_) | IntakeError::Contract(_) | IntakeError::Journal(_) | IntakeError::KeyCheck(_),
+                IntakeError::Lake(_)
+                | IntakeError::Contract(_)
+                | IntakeError::Journal(_)
+                | IntakeError::KeyCheck(_)
+                | IntakeError::PersonIndex(_),
             ) => failures += 1,
             Err(other) => panic!("an unclear error after {allowed}: {other:?}"),
         }

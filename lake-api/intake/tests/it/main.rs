@@ -4,6 +4,7 @@
 #![allow(clippy::format_collect, clippy::format_push_string)]
 
 mod bad_input;
+mod continuity;
 mod contract;
 mod failing_store;
 mod formats;

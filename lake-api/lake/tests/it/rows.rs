@@ -47,7 +47,7 @@ pub(crate) fn contract() -> DatasetContract {
     let persons = TableContract {
         title: "Persons".into(),
         description: String::new(),
-        kind: TableKind::Persons { person_key: ColumnName::new("person").unwrap(), second_units: vec![] },
+        kind: TableKind::Persons { person_key: ColumnName::new("person").unwrap(), second_units: vec![], naming: None },
         columns,
         primary_key: vec![],
         structural_zeros: vec![],
@@ -60,6 +60,7 @@ pub(crate) fn contract() -> DatasetContract {
         profile: "strict".into(),
         coverage: None,
         tables: BTreeMap::from([(TableName::new("persons").unwrap(), persons)]),
+        retired: BTreeMap::new(),
     }
 }
 

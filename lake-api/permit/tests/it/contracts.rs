@@ -48,6 +48,24 @@ fn a_column_declared_twice_is_refused() {
 }
 
 #[test]
+fn a_contract_of_before_the_naming_was_kept_has_the_form_and_digest_it_had() {
+    let old = contract(&example());
+    assert_eq!(old.tables[&"visits".parse().unwrap()].naming(), None);
+    let written = serde_json::to_value(&old).unwrap();
+    assert_eq!(written.get("retired"), None);
+    assert_eq!(written["tables"]["visits"]["kind"], example()["tables"]["visits"]["kind"]);
+    let mut json = example();
+    for naming in
+        [serde_json::json!({"by": "row-number"}), serde_json::json!({"by": "key", "form": format!("sha256:{:064}", 1)})]
+    {
+        json["tables"]["visits"]["kind"]["naming"] = naming.clone();
+        let new = contract(&json);
+        assert_eq!(serde_json::to_value(&new).unwrap()["tables"]["visits"]["kind"]["naming"]["by"], naming["by"]);
+        assert_ne!(new.digest().unwrap(), old.digest().unwrap());
+    }
+}
+
+#[test]
 fn a_dataset_without_tables_is_refused() {
     let mut json = example();
     json["tables"] = serde_json::json!({});

@@ -39,7 +39,7 @@ pub(crate) fn contract(kind: TableKind, columns: Vec<ColumnContract>) -> TableCo
 }
 
 pub(crate) fn persons() -> TableKind {
-    TableKind::Persons { person_key: name("person_id"), second_units: Vec::new() }
+    TableKind::Persons { person_key: name("person_id"), second_units: Vec::new(), naming: None }
 }
 
 pub(crate) fn permitted(contract: TableContract) -> PermittedTable {
