@@ -139,6 +139,11 @@ pub enum Event {
         /// Why; never empty.
         reason: String,
     },
+    /// A steward looked at the content under review.
+    ReviewRead {
+        /// The release.
+        release: ReleaseId,
+    },
     /// Published content was read.
     ExportRead {
         /// The release.
@@ -185,6 +190,7 @@ impl Event {
             | Self::ReleaseWithdrawn { release, .. }
             | Self::ReleaseStopped { release, .. }
             | Self::ReleaseRecalled { release, .. }
+            | Self::ReviewRead { release }
             | Self::ExportRead { release, .. } => Some(release),
             Self::DeliveryAccepted { .. }
             | Self::DeliveryRefused { .. }
@@ -215,6 +221,7 @@ impl Event {
             Self::ReleaseWithdrawn { .. } => "release-withdrawn",
             Self::ReleaseStopped { .. } => "release-stopped",
             Self::ReleaseRecalled { .. } => "release-recalled",
+            Self::ReviewRead { .. } => "review-read",
             Self::ExportRead { .. } => "export-read",
             Self::AccessDenied { .. } => "access-denied",
             Self::ServiceStarted { .. } => "service-started",

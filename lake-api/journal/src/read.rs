@@ -40,7 +40,9 @@ pub(crate) async fn load(store: &dyn ObjectStore, key: &VerifyingKey) -> Result<
             if digest != checkpoint.head.digest {
                 return Err(JournalError::Unsound(Finding::at(sequence, FindingKind::CheckpointHead)));
             }
-            Snapshot { head: checkpoint.head, state: Arc::new(checkpoint.state) }
+            // Where the state is not of this program's making, the records are read from the first one on.
+            let (head, empty) = (checkpoint.head, Snapshot::empty());
+            checkpoint.state.map_or(empty, |state| Snapshot { head, state: Arc::new(state) })
         }
     };
     let last = last_listed(store, newest).await?;

@@ -200,7 +200,7 @@ impl<'k> Audit<'k> {
         let sequence = checkpoint.head.sequence;
         if checkpoint.head.digest != record {
             self.findings.push(Finding::at(sequence, FindingKind::CheckpointHead));
-        } else if state.is_some_and(|digest| digest != checkpoint.state_digest) {
+        } else if state.is_some_and(|digest| checkpoint.contradicts(digest)) {
             self.findings.push(Finding::at(sequence, FindingKind::CheckpointState));
         }
     }

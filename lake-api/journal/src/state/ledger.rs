@@ -1,7 +1,10 @@
 //! The ledger's index: which releases' person sets a new release must be judged against.
 //!
 //! An entry is made when the verdict AUTO or REVIEW is journalled: a reservation. It goes
-//! when the release ends unpublished, and stays for ever once published. The *epoch*
+//! when the release ends unpublished, and stays for ever once published. It stays too when
+//! a steward has looked at the content and the release is then taken back, for nobody but
+//! requester and steward would know what the steward has seen; that two stewards turned it
+//! down is a decision, and it goes. The *epoch*
 //! counts the entries ever made. It never falls, so an answer judged against epoch 7 is
 //! current exactly while the epoch is 7; that reservations went since only means it was
 //! judged more strictly than needed.
@@ -45,7 +48,9 @@ impl TenantState {
     }
 
     pub(super) fn keep_ledger(&mut self, release: &ReleaseRecord, event: &Event, at: Moment) {
-        if !release.state().holds_ledger_entry() {
+        let seen = release.reviewed()
+            && matches!(release.state(), super::ReleaseState::Withdrawn | super::ReleaseState::Vetting);
+        if !release.state().holds_ledger_entry() && !seen {
             self.ledger.retain(|entry| entry.release != *release.id());
         }
         if let Event::VettingFinished { result, .. } = event

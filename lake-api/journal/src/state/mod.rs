@@ -96,6 +96,7 @@ impl TenantState {
             | Event::ReleaseWithdrawn { .. }
             | Event::ReleaseStopped { .. }
             | Event::ReleaseRecalled { .. }
+            | Event::ReviewRead { .. }
             | Event::ExportRead { .. } => self.apply_to_release(at, actor, event),
             // Kept in the audit trail alone: they decide nothing, and state must not grow with them.
             Event::DeliveryRefused { .. }

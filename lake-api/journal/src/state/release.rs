@@ -29,10 +29,10 @@ pub struct ReleaseRecord {
     sequence: u64,
     vetted: Option<Vetted>,
     failure: Option<String>,
-    /// How often its vetting was cut off in this round. Left out when never: checkpoints are signed over the
-    /// state's own form, and those from before it was counted must keep theirs.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    /// How often its vetting was cut off in this round.
     interruptions: u32,
+    /// Whether a steward has looked at content of it.
+    reviewed: bool,
     votes: Vec<Vote>,
     published: Option<Published>,
     /// The last reason given for a withdrawal or recall, or the cause of a stop.
@@ -89,11 +89,6 @@ pub enum VotesView<'r> {
     },
     /// Both are in.
     Open(&'r [Vote]),
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the serialiser gives a reference")]
-const fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 impl ReleaseRecord {
@@ -163,6 +158,12 @@ impl ReleaseRecord {
         self.interruptions
     }
 
+    /// Whether a steward has looked at its content before it was decided.
+    #[must_use]
+    pub const fn reviewed(&self) -> bool {
+        self.reviewed
+    }
+
     /// Code of the failure that ended vetting in this round.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
@@ -208,6 +209,7 @@ impl ReleaseRecord {
             vetted: None,
             failure: None,
             interruptions: 0,
+            reviewed: false,
             votes: Vec::new(),
             published: None,
             closing_reason: None,
@@ -258,7 +260,11 @@ impl ReleaseRecord {
                 self.closing_reason = Some(reason.clone());
             }
             Event::ReleaseStopped { cause, .. } => self.closing_reason = Some(cause.code().to_owned()),
-            // A reading changes nothing, least of all since when the state holds.
+            // A reading does not change since when the state holds, nor what a step rests on.
+            Event::ReviewRead { .. } => {
+                self.reviewed = true;
+                return;
+            }
             Event::ExportRead { .. }
             | Event::DeliveryAccepted { .. }
             | Event::DeliveryRefused { .. }

@@ -112,6 +112,14 @@ impl TenantState {
         self.allowed(actor, Event::VoteCast { release: release.clone(), decision, reason, content })
     }
 
+    /// Looks at content under review: the ledger reckons with it from now on (see [`TenantState::ledger`]).
+    ///
+    /// # Errors
+    /// Not under review, not a steward, or the requester.
+    pub fn read_review(&self, actor: &Actor, release: &ReleaseId) -> Result<Vec<Event>, ReviewError> {
+        self.allowed(actor, Event::ReviewRead { release: release.clone() })
+    }
+
     /// Takes a request back.
     ///
     /// # Errors

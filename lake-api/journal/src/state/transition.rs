@@ -30,7 +30,7 @@ pub enum TransitionError {
     #[error("only the requester may take this step")]
     NotTheRequester,
     /// A vote on one's own request.
-    #[error("the requester may not vote on the own release; another steward must")]
+    #[error("the requester may not review or vote on the own release; another steward must")]
     OwnRelease,
     /// A second vote.
     #[error("each steward has one vote; another steward must give the second")]
@@ -136,6 +136,7 @@ pub fn transition(
             stated(reason)?;
             Ok(ReleaseState::Recalled)
         }
+        Event::ReviewRead { .. } => read_review(known, actor),
         Event::ExportRead { format, .. } => {
             only_in(state, &[ReleaseState::Released])?;
             let published = known.published().is_some_and(|published| published.outputs.contains_key(format));
@@ -183,6 +184,19 @@ fn judged(result: &VettingResult) -> Result<ReleaseState, TransitionError> {
         Verdict::Refused if bare => Ok(ReleaseState::Refused),
         Verdict::Auto | Verdict::Review | Verdict::Refused => Err(TransitionError::VettingResult),
     }
+}
+
+/// Looking moves nothing.
+fn read_review(release: &ReleaseRecord, actor: &Actor) -> Result<ReleaseState, TransitionError> {
+    let (reader, role) = person(actor)?;
+    if !role.reviews() {
+        return Err(TransitionError::Actor);
+    }
+    if reader == release.requester() {
+        return Err(TransitionError::OwnRelease);
+    }
+    only_in(release.state(), &[ReleaseState::InReview, ReleaseState::Conflict])?;
+    Ok(release.state())
 }
 
 /// No vote alone moves a release: the state changes when both are in.

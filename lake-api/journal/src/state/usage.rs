@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use oscar_permit::{DatasetName, PermitId, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
-use super::{ReleaseRecord, TenantState};
+use super::{ReleaseRecord, ReleaseState, TenantState};
 use crate::event::{Event, Verdict};
 
-/// What a submission costs that ends on a limit of time or memory, or on a failure. Whether it does may depend on one
-/// person's rows (a join that multiplies them under a condition), and nobody looks at it: so it can be done a few
-/// times and not a few hundred times.
+/// What a submission costs that ends on a limit of time or memory, or on a failure, or is withdrawn before it has an
+/// answer. Whether it comes to an end may depend on one person's rows (a join that multiplies them under a condition),
+/// and nobody looks at it: so it can be done a few times and not a few hundred times.
 pub const PRICE_OF_A_LIMIT: u64 = 10;
 
 /// Code of the failure that is nobody's but the platform's.
@@ -43,12 +43,13 @@ impl TenantState {
     }
 
     /// Submissions so far under a permit, or on one of its datasets under whatever permit, whichever are more. One
-    /// that ended on a limit counts [`PRICE_OF_A_LIMIT`] times.
+    /// that ended on a limit, or that nobody waited for, counts [`PRICE_OF_A_LIMIT`] times.
     #[must_use]
     pub fn submissions_used<'d>(&self, permit: &PermitId, datasets: impl IntoIterator<Item = &'d DatasetName>) -> u64 {
         let failed = |release: &ReleaseRecord| release.failure().is_some_and(|code| code != PLATFORM_FAILURE);
         let price = |release: &ReleaseRecord| {
-            u64::from(release.round()) + if failed(release) { PRICE_OF_A_LIMIT - 1 } else { 0 }
+            let dear = failed(release) || given_up(release);
+            u64::from(release.round()) + if dear { PRICE_OF_A_LIMIT - 1 } else { 0 }
         };
         // What the state says of failures is all of them: those of the platform are taken out where they are known.
         let of_the_platform = self
@@ -56,7 +57,9 @@ impl TenantState {
             .values()
             .filter(|release| release.submission().permit == *permit && release.failure() == Some(PLATFORM_FAILURE));
         let PermitUsage { submitted, failed, .. } = self.usage(permit);
-        let under = submitted + failed.saturating_sub(of_the_platform.count() as u64) * (PRICE_OF_A_LIMIT - 1);
+        let given_up = self.releases.values().filter(|asked| asked.submission().permit == *permit && given_up(asked));
+        let dear = failed.saturating_sub(of_the_platform.count() as u64) + given_up.count() as u64;
+        let under = submitted + dear * (PRICE_OF_A_LIMIT - 1);
         let on = |dataset: &DatasetName| {
             let asked = self.releases.values().filter(|release| asks_of(release, dataset));
             asked.map(|release| price(release)).sum()
@@ -95,6 +98,7 @@ impl TenantState {
             | Event::ReleaseWithdrawn { .. }
             | Event::ReleaseStopped { .. }
             | Event::ReleaseRecalled { .. }
+            | Event::ReviewRead { .. }
             | Event::ExportRead { .. }
             | Event::DeliveryAccepted { .. }
             | Event::DeliveryRefused { .. }
@@ -106,6 +110,11 @@ impl TenantState {
             | Event::ServiceStopped { .. } => {}
         }
     }
+}
+
+/// Whether a release was ended before there was an answer: that there was none yet has been seen.
+fn given_up(release: &ReleaseRecord) -> bool {
+    release.state() == ReleaseState::Withdrawn && release.vetted().is_none() && release.failure().is_none()
 }
 
 fn asks_of(release: &ReleaseRecord, dataset: &DatasetName) -> bool {

@@ -163,25 +163,6 @@ fn how_often_vetting_was_cut_off_is_counted_until_it_is_submitted_again() {
 }
 
 #[test]
-fn the_state_of_older_journals_keeps_the_form_that_their_checkpoints_are_signed_over() {
-    let failed = |number, code: &str| Event::VettingFailed { release: release(number), code: code.into() };
-    let story = Story::default()
-        .tell(analyst(), submitted(1))
-        .tell(service(), failed(1, "deadline"))
-        .tell(analyst(), submitted(2))
-        .tell(service(), failed(2, oscar_journal::PLATFORM_FAILURE));
-    let state = serde_json::to_value(&story.state).unwrap();
-    let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
-    assert_eq!(names(&state), "datasets ledger ledger_epoch releases usage");
-    assert_eq!(
-        names(&state["releases"]["rel-1"]),
-        "closing_reason failure id published requester round sequence since state submission submitted_at vetted votes"
-    );
-    assert_eq!(names(&state["usage"]["FSEID-1"]), "digest failed published refused submitted");
-    assert_eq!(state["usage"]["FSEID-1"]["failed"], 2, "of whatever kind, as ever");
-}
-
-#[test]
 fn a_try_that_ends_on_a_limit_costs_as_much_as_ten() {
     let failed = Event::VettingFailed { release: release(1), code: "deadline".into() };
     let story = Story::default().tell(analyst(), submitted(1)).tell(service(), failed);
@@ -191,6 +172,21 @@ fn a_try_that_ends_on_a_limit_costs_as_much_as_ten() {
     let quotas = Quotas { releases: 10, ..generous() };
     let next = story.state.submit(&analyst(), &release(2), submission(), &quotas);
     assert_eq!(next, Err(ReviewError::ReleasesUsedUp));
+}
+
+#[test]
+fn a_try_that_is_taken_back_before_its_answer_costs_as_much_as_one_that_ends_on_a_limit() {
+    let withdrawn = || Event::ReleaseWithdrawn { release: release(1), reason: "too slow".into() };
+    let contacts = "contacts".parse().unwrap();
+    let given_up = Story::default().tell(analyst(), submitted(1)).tell(analyst(), withdrawn());
+    assert_eq!(given_up.state.submissions_used(&permit(), []), oscar_journal::PRICE_OF_A_LIMIT);
+    let elsewhere = "FSEID-2".parse().unwrap();
+    assert_eq!(given_up.state.submissions_used(&elsewhere, [&contacts]), oscar_journal::PRICE_OF_A_LIMIT);
+    let answered = in_review().tell(analyst(), withdrawn());
+    assert_eq!(answered.state.submissions_used(&permit(), [&contacts]), 1);
+    let failed = Event::VettingFailed { release: release(1), code: oscar_journal::PLATFORM_FAILURE.into() };
+    let failed = Story::default().tell(analyst(), submitted(1)).tell(service(), failed).tell(analyst(), withdrawn());
+    assert_eq!(failed.state.submissions_used(&permit(), [&contacts]), 1, "the platform's failure was seen before");
 }
 
 #[test]
@@ -245,6 +241,47 @@ fn a_reservation_goes_with_a_release_that_ends_unpublished_and_stays_with_a_reca
         .tell(service(), published(1))
         .tell(controller(), Event::ReleaseRecalled { release: release(1), reason: "wrong year".into() });
     assert_eq!(recalled.state.ledger().len(), 1, "what was out cannot be taken back from the ledger");
+}
+
+fn read() -> Event {
+    Event::ReviewRead { release: release(1) }
+}
+
+#[test]
+fn what_a_steward_has_looked_at_stays_in_the_ledger_unless_two_stewards_turn_it_down() {
+    let withdrawn = Event::ReleaseWithdrawn { release: release(1), reason: String::new() };
+    assert!(in_review().tell(analyst(), withdrawn.clone()).state.ledger().is_empty(), "nobody has seen it");
+    let looked_at = || in_review().tell(steward(), read());
+    let kept = looked_at().tell(analyst(), withdrawn.clone());
+    assert_eq!((kept.state.ledger().len(), kept.state.cells_used(&permit(), [])), (1, 20));
+    let rejected = looked_at().tell(steward(), vote(1, Decision::Reject)).tell(controller(), vote(1, Decision::Reject));
+    assert!(rejected.state.ledger().is_empty());
+
+    // Judged again, it is judged against what was looked at, and both stay.
+    let restart = Event::VettingRestarted { release: release(1), cause: RestartCause::PolicyChanged };
+    let again = looked_at().tell(service(), restart).tell(service(), vetted(1, Verdict::Review, 1));
+    assert_eq!(again.state.ledger().len(), 2);
+    assert_eq!(again.tell(analyst(), withdrawn).state.ledger().len(), 2);
+}
+
+#[test]
+fn a_look_changes_neither_votes_nor_the_step_that_the_platform_is_at() {
+    let before = in_review().tell(steward(), vote(1, Decision::Approve));
+    let known = |story: &Story| story.state.release(&release(1)).unwrap().clone();
+    let (sequence, since) = (known(&before).sequence(), known(&before).since());
+    let after = before.tell(controller(), read());
+    assert!(known(&after).reviewed());
+    assert_eq!((known(&after).sequence(), known(&after).since()), (sequence, since));
+    assert_eq!(state_of(&after.tell(controller(), vote(1, Decision::Approve)), 1), ReleaseState::Approved);
+}
+
+#[test]
+fn only_stewards_who_did_not_ask_look_at_content_under_review() {
+    let requester = Actor::person(identity("anna"), Role::Steward);
+    assert_eq!(in_review().try_tell(requester, read()), Err(TransitionError::OwnRelease));
+    for actor in [analyst(), auditor(), service(), Actor::Anonymous {}] {
+        assert_eq!(in_review().try_tell(actor, read()), Err(TransitionError::Actor));
+    }
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn possible() -> Vec<(Actor, Event, Vec<ReleaseState>)> {
             vec![Vetting, InReview, Conflict, Approved],
         ),
         (steward(), vote(1, Decision::Approve), vec![InReview]),
+        (steward(), Event::ReviewRead { release: id() }, vec![InReview, Conflict]),
         (service(), published(1), vec![Approved]),
         (analyst(), Event::ReleaseWithdrawn { release: id(), reason: "typo".into() }, open.clone()),
         (service(), Event::ReleaseStopped { release: id(), cause: StopCause::PermitNotInForce }, open),
