@@ -124,7 +124,7 @@ pub async fn evidence_from_tables(
     limits: &QueryLimits,
 ) -> Result<Evidence, QueryError> {
     let state = limits.session().map_err(|error| private(&error, QueryError::Unavailable))?;
-    let bounds = Bounds { max_cells: limits.max_cells, max_bytes: limits.memory_bytes };
+    let bounds = Bounds { max_cells: limits.max_cells, max_bytes: limits.share_bytes() };
     let collected = collect(query, catalog, versions, tables, &state, bounds);
     let deadline = Duration::from_secs(limits.deadline_seconds);
     match tokio::time::timeout(deadline, collected).await {

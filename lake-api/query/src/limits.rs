@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 pub struct QueryLimits {
     /// Cells of all grouping sets. The profile's own limit is stricter; this one bounds memory.
     pub max_cells: usize,
-    /// Bytes the engine may hold, and again as many for the evidence.
+    /// Bytes of the process that computes the query: three eighths are the engine's, as many the evidence's, one
+    /// eighth the answer's, and the rest is for stacks and for pages on their way from the store.
     pub memory_bytes: usize,
     /// Bytes of scratch files for sorts and joins that do not fit.
     pub scratch_bytes: u64,
@@ -28,11 +29,21 @@ pub struct QueryLimits {
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        Self { max_cells: 100_000, memory_bytes: 2 << 30, scratch_bytes: 20 << 30, deadline_seconds: 600, threads: 0 }
+        Self { max_cells: 100_000, memory_bytes: 6 << 30, scratch_bytes: 20 << 30, deadline_seconds: 600, threads: 0 }
     }
 }
 
 impl QueryLimits {
+    /// What the engine may hold, and what the evidence may.
+    pub(crate) const fn share_bytes(&self) -> usize {
+        self.memory_bytes / 8 * 3
+    }
+
+    /// Longest answer. Whoever waits for it holds the text and what it is read into.
+    pub(crate) const fn answer_bytes(&self) -> u64 {
+        (self.memory_bytes / 8) as u64
+    }
+
     /// An engine session with these limits and nothing else in it.
     pub(crate) fn session(&self) -> datafusion::common::Result<SessionState> {
         let threads = match self.threads {
@@ -43,7 +54,7 @@ impl QueryLimits {
             .with_mode(DiskManagerMode::OsTmpDirectory)
             .with_max_temp_directory_size(self.scratch_bytes);
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(self.memory_bytes)))
+            .with_memory_pool(Arc::new(FairSpillPool::new(self.share_bytes())))
             .with_disk_manager_builder(scratch)
             .build()?;
         let config = SessionConfig::new().with_target_partitions(threads).with_information_schema(false);

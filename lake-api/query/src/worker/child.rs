@@ -5,15 +5,12 @@ use std::io;
 use rlimit::Resource;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Answer, MAX_ANSWER_BYTES};
+use super::Answer;
 use crate::backend::{InProcess, QueryBackend, QueryError, QueryJob};
 use crate::limits::QueryLimits;
 
 /// Longest job in bytes: the statement is capped at 64 KiB, the rest are contracts.
 const MAX_JOB_BYTES: u64 = 64 << 20;
-/// What a worker takes beside the engine, the evidence and the answer: stacks of its threads, pages on their
-/// way from the store.
-const OTHER_BYTES: u64 = 1 << 30;
 
 /// Reads one job from standard input, computes it and writes the answer to standard
 /// output. Nothing else may write to standard output; logs belong on standard error.
@@ -62,7 +59,6 @@ async fn compute(job: &QueryJob) -> Answer {
 
 /// Whatever the engine does not count, the system does: a worker that wants more ends, and nothing else.
 fn bound_memory(limits: &QueryLimits) -> io::Result<()> {
-    let counted = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX).saturating_mul(2);
-    let most = counted.saturating_add(MAX_ANSWER_BYTES).saturating_add(OTHER_BYTES).min(Resource::DATA.get_hard()?);
+    let most = u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX).min(Resource::DATA.get_hard()?);
     Resource::DATA.set(most, most)
 }

@@ -6,8 +6,8 @@
 //!                        ◀── private messages (stderr) ── to the log inside the workspace
 //! ```
 //!
-//! A query that exhausts memory or crashes takes its process with it and nothing else: the engine keeps
-//! to the job's limit, and the system to one above it (`RLIMIT_DATA`), whatever the engine fails to count. The
+//! A query that exhausts memory or crashes takes its process with it and nothing else: engine and evidence keep
+//! to their shares of the job's memory, and the system to all of it (`RLIMIT_DATA`), whatever they fail to count. The
 //! worker gets no environment but the storage credentials and the log filter, runs the
 //! gate again on the statement it was given, and is killed when the parent stops waiting:
 //! at the deadline, on cancellation, and when the parent itself is dropped.
@@ -22,9 +22,6 @@ use oscar_vetting::Evidence;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::QueryError;
-
-/// Longest answer in bytes.
-const MAX_ANSWER_BYTES: u64 = 1 << 30;
 
 /// What the worker says.
 #[derive(Debug, Serialize, Deserialize)]

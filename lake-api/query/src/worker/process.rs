@@ -10,7 +10,7 @@ use oscar_vetting::Evidence;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
-use super::{Answer, MAX_ANSWER_BYTES};
+use super::Answer;
 use crate::backend::{QueryBackend, QueryError, QueryJob};
 
 /// Seconds the worker gets beyond the job's deadline to say so itself.
@@ -74,7 +74,8 @@ impl QueryBackend for WorkerProcess {
         let deadline = Duration::from_secs(job.limits.deadline_seconds.saturating_add(GRACE_SECONDS));
         // Whatever ends this wait (the deadline, or the caller dropping the future) drops
         // the child, and dropping it kills the process.
-        if let Ok(answer) = tokio::time::timeout(deadline, converse(&mut child, &text)).await {
+        if let Ok(answer) = tokio::time::timeout(deadline, converse(&mut child, &text, job.limits.answer_bytes())).await
+        {
             return answer;
         }
         if let Err(error) = child.kill().await {
@@ -84,7 +85,7 @@ impl QueryBackend for WorkerProcess {
     }
 }
 
-async fn converse(child: &mut Child, job: &[u8]) -> Result<Evidence, QueryError> {
+async fn converse(child: &mut Child, job: &[u8], longest: u64) -> Result<Evidence, QueryError> {
     let (Some(mut input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(QueryError::Unavailable);
@@ -97,12 +98,12 @@ async fn converse(child: &mut Child, job: &[u8]) -> Result<Evidence, QueryError>
     };
     let receive = async move {
         let mut text = Vec::new();
-        output.take(MAX_ANSWER_BYTES + 1).read_to_end(&mut text).await.map(|_| text)
+        output.take(longest.saturating_add(1)).read_to_end(&mut text).await.map(|_| text)
     };
     let ((), received, ()) = tokio::join!(send, receive, log_private(errors));
     let text = received.map_err(|error| unavailable(&error))?;
     let status = child.wait().await.map_err(|error| unavailable(&error))?;
-    if text.len() as u64 > MAX_ANSWER_BYTES {
+    if text.len() as u64 > longest {
         return Err(QueryError::TooLarge);
     }
     match serde_json::from_slice::<Answer>(&text) {
