@@ -49,10 +49,21 @@ pub enum ConfigError {
     /// A service that others can reach, and an issuer that believes everybody.
     #[error("--dev-issuer is for this machine alone: let the API listen at a loopback address, 127.0.0.1 or [::1]")]
     DevIssuerBehindOpenDoor,
+    /// Tokens and results would cross a network as they are.
+    #[error(
+        "without tls the API listens at a loopback address only, 127.0.0.1 or [::1]: give tls a certificate and its key"
+    )]
+    OpenDoor,
+    /// A process that could not even start its work.
+    #[error("limits.queryMemoryBytes must be at least 268435456 (256 MiB)")]
+    QueryMemory,
     /// A limit of zero.
     #[error("limits.{0} must be at least 1")]
     Limit(&'static str),
 }
+
+/// Least memory of a process that computes a release.
+const LEAST_QUERY_MEMORY: usize = 256 << 20;
 
 /// Everything the service is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -155,7 +166,8 @@ pub struct Limits {
     pub vetting_tasks: usize,
     /// Longest time for computing one release, in seconds.
     pub query_seconds: u64,
-    /// Memory for computing one release, in bytes.
+    /// Memory of the process that computes one release, in bytes; 256 MiB at least. The service itself needs three
+    /// eighths of it beside, to read the answer.
     pub query_memory_bytes: usize,
     /// How long running requests may take when the service stops, in seconds.
     pub drain_seconds: u64,
@@ -173,7 +185,7 @@ impl Default for Limits {
             burst: 200,
             vetting_tasks: 2,
             query_seconds: 600,
-            query_memory_bytes: 2 * 1024 * 1024 * 1024,
+            query_memory_bytes: 6 << 30,
             drain_seconds: 25,
         }
     }
@@ -218,7 +230,11 @@ impl Limits {
             ("querySeconds", query_seconds == 0),
             ("queryMemoryBytes", query_memory_bytes == 0),
         ];
-        fields.into_iter().find(|(_, zero)| *zero).map_or(Ok(()), |(field, _)| Err(ConfigError::Limit(field)))
+        match fields.into_iter().find(|(_, zero)| *zero) {
+            Some((field, _)) => Err(ConfigError::Limit(field)),
+            None if query_memory_bytes < LEAST_QUERY_MEMORY => Err(ConfigError::QueryMemory),
+            None => Ok(()),
+        }
     }
 }
 
@@ -281,6 +297,9 @@ impl ServeConfig {
             (Some(_), false) => return Err(ConfigError::DevIssuerBesideIssuer),
             (Some(_), true) if !self.listen.ip().is_loopback() => return Err(ConfigError::DevIssuerBehindOpenDoor),
             (None, false) | (Some(_), true) => {}
+        }
+        if self.tls.is_none() && !self.listen.ip().is_loopback() {
+            return Err(ConfigError::OpenDoor);
         }
         self.limits.validate()
     }
@@ -357,5 +376,20 @@ mod tests {
         config.issuers.push(IssuerConfig::new("https://login.example", "oscar-host"));
         config.limits.vetting_tasks = 0;
         assert!(matches!(config.validate(), Err(ConfigError::Limit("vettingTasks"))));
+        config.limits = Limits { query_memory_bytes: LEAST_QUERY_MEMORY - 1, ..Limits::default() };
+        assert!(matches!(config.validate(), Err(ConfigError::QueryMemory)));
+    }
+
+    #[test]
+    fn a_door_to_the_network_has_a_certificate() {
+        let mut config = config();
+        config.issuers.push(IssuerConfig::new("https://login.example", "oscar-host"));
+        for open in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"] {
+            config.listen = open.parse().unwrap();
+            config.tls = None;
+            assert!(matches!(config.validate(), Err(ConfigError::OpenDoor)), "{open}");
+            config.tls = Some(TlsSettings { certificate: "/tls.crt".into(), key: "/tls.key".into() });
+            assert!(config.validate().is_ok(), "{open}");
+        }
     }
 }

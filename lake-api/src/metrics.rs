@@ -36,6 +36,7 @@ pub struct Metrics {
     durations: Family<RouteLabel, Histogram>,
     releases: Family<OutcomeLabel, Counter>,
     tokens_refused: Family<OutcomeLabel, Counter>,
+    denied: Family<OutcomeLabel, Counter>,
     vetting: Histogram,
     in_vetting: Gauge,
 }
@@ -50,6 +51,7 @@ impl Metrics {
         });
         let releases = Family::<OutcomeLabel, Counter>::default();
         let tokens_refused = Family::<OutcomeLabel, Counter>::default();
+        let denied = Family::<OutcomeLabel, Counter>::default();
         let vetting = Histogram::new(exponential_buckets(0.01, 2.0, 16));
         let in_vetting = Gauge::default();
         let mut registry = Registry::with_prefix("oscar");
@@ -57,9 +59,10 @@ impl Metrics {
         registry.register("http_request_seconds", "Time to answer", durations.clone());
         registry.register("releases", "Releases by what became of them", releases.clone());
         registry.register("tokens_refused", "Requests without a token that counts", tokens_refused.clone());
+        registry.register("requests_denied", "Requests for what the caller may not see", denied.clone());
         registry.register("vetting_seconds", "Time from start of vetting to verdict", vetting.clone());
         registry.register("vetting_running", "Releases being vetted now", in_vetting.clone());
-        Arc::new(Self { registry, requests, durations, releases, tokens_refused, vetting, in_vetting })
+        Arc::new(Self { registry, requests, durations, releases, tokens_refused, denied, vetting, in_vetting })
     }
 
     pub(crate) fn request(&self, method: &'static str, route: &str, status: u16, took: Duration) {
@@ -74,6 +77,10 @@ impl Metrics {
 
     pub(crate) fn token_refused(&self, code: &str) {
         self.tokens_refused.get_or_create(&OutcomeLabel { outcome: code.to_owned() }).inc();
+    }
+
+    pub(crate) fn denied(&self, code: &str) {
+        self.denied.get_or_create(&OutcomeLabel { outcome: code.to_owned() }).inc();
     }
 
     /// Measures one vetting from now until the guard is dropped.

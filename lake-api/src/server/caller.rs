@@ -10,8 +10,9 @@
 //! | something the caller sees, and a step that is not theirs | 403 |
 //!
 //! The permit is asked at every request, so expiry and revocation count at the next one.
-//! Refusals of genuine tokens are journalled. Requests without one are counted and logged
-//! only: otherwise anybody could fill the journal.
+//! Refusals of genuine tokens are journalled, of each identity the first and then one a
+//! minute; the others, and requests without a token, are counted and logged only:
+//! otherwise anybody could fill the journal, from which nothing is ever removed.
 
 use std::time::Instant;
 
@@ -81,6 +82,11 @@ async fn identify(headers: &HeaderMap, app: &App) -> Result<Identity, Rejection>
 impl Caller {
     /// The answer for what the caller may not see; the refusal is recorded.
     pub(crate) async fn unseen(&self, app: &App, code: &str) -> Rejection {
+        app.metrics.denied(code);
+        if app.denials.take(&self.identity, Instant::now()).is_err() {
+            tracing::info!(code, route = self.route, "one more request was denied");
+            return Rejection::not_found();
+        }
         let event = Event::AccessDenied {
             issuer: Some(self.identity.issuer.clone()),
             subject: Some(self.identity.subject.clone()),

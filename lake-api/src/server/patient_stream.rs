@@ -22,8 +22,8 @@ impl<S> PatientStream<S> {
         Self { stream, patience, waiting: None }
     }
 
-    /// The answer of a write; an error once writes have been pending for too long.
-    fn in_time(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// The answer of a write, or of waiting for what was written; an error once they have been pending for too long.
+    fn in_time<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waiting = None;
             return written;
@@ -61,11 +61,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // A stream that encrypts takes everything at once and writes it here.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.in_time(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let ended = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.in_time(cx, ended)
     }
 }
 
@@ -84,5 +87,16 @@ mod tests {
         read.unwrap();
         let error = stream.write_all(&[1; 1000]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// What a stream that encrypts does: it takes everything and writes nothing before it is flushed.
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_what_is_flushed_is_given_up() {
+        let (near, _far) = tokio::io::duplex(8);
+        let buffered = tokio::io::BufWriter::with_capacity(4096, near);
+        let mut stream = PatientStream::new(buffered, Duration::from_millis(50));
+        stream.write_all(&[1; 1000]).await.unwrap();
+        assert_eq!(stream.flush().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(stream.shutdown().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -33,6 +33,11 @@ impl RateLimit {
         }
     }
 
+    /// One request a minute, after a few at once.
+    pub(crate) fn per_minute(burst: u32) -> Self {
+        Self { per_second: 1.0 / 60.0, ..Self::new(1, burst) }
+    }
+
     /// Takes one request from the identity's bucket.
     ///
     /// # Errors
@@ -85,6 +90,14 @@ mod tests {
         assert!(limit.take(&who("a"), now).is_ok());
         assert!(limit.take(&who("a"), now).is_err());
         assert!(limit.take(&who("b"), now).is_ok());
+    }
+
+    #[test]
+    fn once_a_minute_is_once_a_minute() {
+        let limit = RateLimit::per_minute(2);
+        let now = Instant::now();
+        let taken = (0..600).filter(|second| limit.take(&who("a"), now + Duration::from_secs(*second)).is_ok());
+        assert_eq!(taken.count(), 11);
     }
 
     #[test]

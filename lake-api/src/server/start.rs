@@ -34,6 +34,9 @@ use crate::release::ReleaseService;
 use crate::seal::{SealError, SealKey};
 use crate::vault::Vault;
 
+/// Denials of one identity that are journalled at once; then one a minute is.
+const JOURNALLED_DENIALS: u32 = 20;
+
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -139,6 +142,7 @@ impl Server {
             verifier: verifier.clone(),
             permits,
             rate: RateLimit::new(config.limits.requests_per_second, config.limits.burst),
+            denials: RateLimit::per_minute(JOURNALLED_DENIALS),
             metrics: Arc::clone(&metrics),
         });
         let admission = Admission::new(config.limits.requests_in_flight, config.limits.request_time());

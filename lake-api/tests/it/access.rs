@@ -197,3 +197,18 @@ async fn denials_of_genuine_tokens_are_in_the_journal_and_requests_without_one_a
     assert_eq!(denied[0]["event"]["route"], "/v1/catalogue");
     world.running.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_fills_the_journal_with_denials() {
+    let world = World::start().await;
+    for _ in 0..60 {
+        assert_eq!(world.get("stranger", "/v1/catalogue").await.status(), StatusCode::NOT_FOUND);
+    }
+    let page: Value = world.get("auditor", "/v1/audit?limit=200").await.json().await.unwrap();
+    let entries = page["entries"].as_array().unwrap();
+    let denied = entries.iter().filter(|entry| entry["event"]["kind"] == "access-denied").count();
+    assert!((20..=22).contains(&denied), "{denied}");
+    let metrics = world.admin("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("oscar_requests_denied_total{outcome=\"no-permit\"} 60"), "{metrics}");
+    world.running.shutdown().await;
+}
