@@ -129,7 +129,7 @@ const fn type_name(logical: LogicalType) -> &'static str {
 }
 
 /// Two significant digits; below a hundred only that.
-fn rounded(rows: u64) -> Size {
+pub(crate) fn rounded(rows: u64) -> Size {
     if rows < 100 {
         return Size { about: 100, fewer: true };
     }

@@ -11,6 +11,7 @@
 //! program. All state is in the journal; this crate keeps none of its own.
 
 pub mod api;
+mod audit_view;
 mod catalogue;
 pub mod cli;
 pub mod config;

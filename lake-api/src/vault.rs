@@ -5,7 +5,7 @@
 //! | `ledger/<digest>` | the person sets of one release | sealed; named after the sealed bytes |
 //! | `release/<id>/vetting-<digest>` | everything vetting found | sealed; named after the plain bytes |
 //! | `release/<id>/<content>/result.<format>` | what was released | plain |
-//! | `release/<id>/<content>/receipt.json` | the signed receipt | plain |
+//! | `release/<id>/<content>/receipt-<digest>.json` | a signed receipt; the journal says which one counts | plain |
 //!
 //! Every write is put-if-absent, so a second run after a crash finds what the first one
 //! wrote and goes on from there; it never replaces anything.
@@ -128,25 +128,32 @@ impl Vault {
         self.checked(output_path(release, content, format), digest).await
     }
 
-    /// Writes the receipt if there is none, and returns the one that is there.
+    /// Writes a receipt and returns the digest that it is found by.
     pub(crate) async fn put_receipt(
         &self,
         release: &ReleaseId,
         content: &Sha256Digest,
         bytes: Vec<u8>,
-    ) -> Result<Vec<u8>, VaultError> {
-        let path = receipt_path(release, content);
-        if self.create(&path, bytes.clone()).await? { Ok(bytes) } else { self.get(&path).await }
+    ) -> Result<Sha256Digest, VaultError> {
+        let digest = Sha256Digest::of(&bytes);
+        self.create(&receipt_path(release, content, &digest), bytes).await?;
+        Ok(digest)
     }
 
-    /// The receipt, checked against the digest that the journal names.
+    /// The receipt that the journal names.
     pub(crate) async fn receipt(
         &self,
         release: &ReleaseId,
         content: &Sha256Digest,
         digest: &Sha256Digest,
     ) -> Result<Vec<u8>, VaultError> {
-        self.checked(receipt_path(release, content), digest).await
+        match self.checked(receipt_path(release, content, digest), digest).await {
+            // Receipts did not always have their digest in the name.
+            Err(VaultError::Store { source: object_store::Error::NotFound { .. }, .. }) => {
+                self.checked(Path::from(format!("release/{release}/{content}/receipt.json")), digest).await
+            }
+            found => found,
+        }
     }
 
     async fn checked(&self, path: Path, digest: &Sha256Digest) -> Result<Vec<u8>, VaultError> {
@@ -183,6 +190,34 @@ fn output_path(release: &ReleaseId, content: &Sha256Digest, format: ContentForma
     Path::from(format!("release/{release}/{content}/result.{}", format.extension()))
 }
 
-fn receipt_path(release: &ReleaseId, content: &Sha256Digest) -> Path {
-    Path::from(format!("release/{release}/{content}/receipt.json"))
+fn receipt_path(release: &ReleaseId, content: &Sha256Digest, digest: &Sha256Digest) -> Path {
+    Path::from(format!("release/{release}/{content}/receipt-{digest}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_receipt_that_nobody_published_stands_in_no_other_receipts_way() {
+        let store = Arc::new(InMemory::new());
+        let vault = Vault::new(store.clone(), SealKey::new(&[7; 32]).unwrap());
+        let (release, content) = (ReleaseId::new("rel-1").unwrap(), Sha256Digest::of("content"));
+        let mut names = Vec::new();
+        for receipt in ["of one build", "of another build", "of one build"] {
+            names.push(vault.put_receipt(&release, &content, receipt.into()).await.unwrap());
+        }
+        assert!(names[0] == names[2] && names[0] != names[1]);
+        assert_eq!(vault.receipt(&release, &content, &names[1]).await.unwrap(), b"of another build");
+
+        // One from before receipts had their digest in the name.
+        let path = Path::from(format!("release/{release}/{content}/receipt.json"));
+        store.put(&path, "an early one".into()).await.unwrap();
+        let digest = Sha256Digest::of("an early one");
+        assert_eq!(vault.receipt(&release, &content, &digest).await.unwrap(), b"an early one");
+        let other = vault.receipt(&release, &content, &Sha256Digest::of("never written")).await;
+        assert!(matches!(other, Err(VaultError::Digest(_))), "{other:?}");
+    }
 }

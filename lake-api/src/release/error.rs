@@ -24,6 +24,9 @@ pub(crate) enum ServiceError {
     /// The release is gone, or no longer where this step begins.
     #[error("the release is not in the state in which this step begins")]
     NotHere,
+    /// A permit file cannot be understood, and the permit may be in it.
+    #[error("whether the permit is in force cannot be told; correct what the service says of the permit files")]
+    PermitInDoubt,
     /// The idempotency key was used for another request.
     #[error("the idempotency key belongs to another request")]
     KeyReused,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use oscar_permit::{Sha256Digest, canonical_json};
+use oscar_permit::{Sha256Digest, TableRef, canonical_json};
 use oscar_vetting::{HiddenCell, ReviewReason, RuleFinding, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,6 +25,9 @@ pub(crate) struct Findings {
     pub(crate) permit: Sha256Digest,
     /// The profile it was judged under.
     pub(crate) profile: Option<JudgedProfile>,
+    /// What was computed and by what; absent when nothing was, and in findings from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) computed: Option<Computed>,
     /// Why the gate refused the statement.
     pub(crate) refusal: Option<Refusal>,
     /// Every rule that fired.
@@ -39,6 +42,18 @@ pub(crate) struct Findings {
     pub(crate) witness: Option<Sha256Digest>,
     /// The files that would be released; empty when refused.
     pub(crate) outputs: Outputs,
+}
+
+/// What a result was computed from. It can differ from what was submitted: permit and program may have changed since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Computed {
+    /// The build that computed and judged it.
+    pub(crate) engine: String,
+    /// Digest of the analysed plan.
+    pub(crate) plan: Sha256Digest,
+    /// The tables that the plan reads, at their versions.
+    pub(crate) versions: BTreeMap<TableRef, u64>,
 }
 
 /// The profile a release was judged under.
@@ -85,6 +100,7 @@ impl Findings {
         Self {
             permit,
             profile: None,
+            computed: None,
             refusal: Some(refusal),
             rules: Vec::new(),
             reasons: Vec::new(),

@@ -12,7 +12,8 @@
 //!
 //! A permit that expires, is revoked or no longer names the requester ends a running
 //! release ([`vet`], once a second), a release under review (the sweep), an approved one
-//! ([`publish`]) and the reading of a published one (the routes).
+//! ([`publish`]) and the reading of a published one (the routes). Where that cannot be
+//! told ([`standing`]), releases wait.
 
 mod compute;
 mod error;
@@ -21,6 +22,7 @@ mod id;
 mod people;
 mod publish;
 mod service;
+mod standing;
 mod submit;
 mod vet;
 

@@ -1,4 +1,4 @@
-//! What persons do with releases: withdraw and vote. The decision is the journal's, taken
+//! What persons do with releases: withdraw, review and vote. The decision is the journal's, taken
 //! on its newest state.
 
 use std::sync::Arc;
@@ -18,6 +18,11 @@ impl ReleaseService {
         reason: &str,
     ) -> Result<Arc<ReleaseRecord>, ServiceError> {
         self.by_person(id, &actor, |state| state.withdraw(&actor, id, reason)).await
+    }
+
+    /// Notes that a steward looks at content under review.
+    pub(crate) async fn note_review(&self, id: &ReleaseId, actor: Actor) -> Result<(), ServiceError> {
+        self.by_person(id, &actor, |state| state.read_review(&actor, id)).await.map(drop)
     }
 
     /// Votes on a release; the vote that completes an approval starts the publication.

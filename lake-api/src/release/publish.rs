@@ -2,8 +2,7 @@
 //!
 //! Files first, receipt second, journal last: a file without the journal's event is not
 //! served, so a crash between the steps shows nothing, and the next run repeats them and
-//! finds its own files there. The receipt that lies there is the receipt: a second run
-//! takes it over instead of signing another.
+//! finds its own files there. A receipt counts when the journal names its digest.
 //!
 //! Before anything is written the permit is asked once more, and so is the policy: when
 //! permit or profile have changed since the release was judged, it is judged again and
@@ -16,30 +15,33 @@ use chrono::{SubsecRound, Utc};
 use oscar_access::HeldPermit;
 use oscar_journal::{Decision, Event, OutputFile, ReleaseRecord, ReleaseState, RestartCause, Vetted, VotesView};
 use oscar_permit::{Identity, ReleaseId, Sha256Digest};
-use oscar_vetting::{PinnedTable, Receipt, ReleaseBasis, SignedReceipt};
+use oscar_vetting::{PinnedTable, Receipt, ReleaseBasis};
 
 use super::error::ServiceError;
-use super::findings::Findings;
+use super::findings::{Computed, Findings, JudgedProfile};
 use super::service::ReleaseService;
-use crate::platform::BUILD;
+use super::standing::Standing;
 use crate::scope::Scope;
 
 impl ReleaseService {
     /// Publishes a release that is APPROVED.
     pub(crate) async fn publish(self: &Arc<Self>, id: &ReleaseId) -> Result<(), ServiceError> {
         let record = self.in_state(id, ReleaseState::Approved).await?;
-        let permit = match self.standing(&record) {
-            Ok(permit) => permit,
-            Err(cause) => return self.stop(id, cause).await,
+        let permit = match self.standing(&record)? {
+            Standing::Stands(permit) => permit,
+            Standing::Ended(cause) => return self.stop(&record, cause).await,
         };
         let vetted = record.vetted().ok_or(ServiceError::NotHere)?;
         let findings = self.findings(&record).await?;
-        if self.policy_changed(&record, &permit, &findings).await? {
-            return self.restart(id, RestartCause::PolicyChanged).await;
+        let Some(basis) = Basis::of(&findings) else {
+            return self.restart(&record, RestartCause::PolicyChanged).await;
+        };
+        if self.policy_changed(&record, &permit, &basis).await? {
+            return self.restart(&record, RestartCause::PolicyChanged).await;
         }
         let content = vetted.result.content.ok_or(ServiceError::NotHere)?;
         if findings.outputs.digest() != Some(content) {
-            return self.restart(id, RestartCause::ContentChanged).await;
+            return self.restart(&record, RestartCause::ContentChanged).await;
         }
         let mut outputs = BTreeMap::new();
         for (format, bytes) in findings.outputs.files() {
@@ -47,8 +49,8 @@ impl ReleaseService {
             self.platform.vault.put_output(id, &content, format, bytes).await?;
             outputs.insert(format.extension().to_owned(), file);
         }
-        let receipt = self.receipt(&record, vetted, &permit, &findings, &outputs).await?;
-        self.by_platform(|_, _| {
+        let receipt = self.receipt(&record, vetted, &permit, &basis, &outputs).await?;
+        self.on_attempt(&record, |_, _| {
             Ok(vec![Event::ReleasePublished { release: id.clone(), outputs: outputs.clone(), receipt }])
         })
         .await?;
@@ -56,34 +58,21 @@ impl ReleaseService {
         Ok(())
     }
 
-    /// Signs the receipt, or takes over the one that an interrupted run has left.
+    /// Signs the receipt. One that an interrupted run has left lies beside it under another name and is nobody's: the
+    /// journal does not name it.
     async fn receipt(
         &self,
         record: &ReleaseRecord,
         vetted: &Vetted,
         permit: &HeldPermit,
-        findings: &Findings,
+        basis: &Basis<'_>,
         outputs: &BTreeMap<String, OutputFile>,
     ) -> Result<Sha256Digest, ServiceError> {
         let content = vetted.result.content.ok_or(ServiceError::NotHere)?;
         let unusable = |_| ServiceError::Internal("the receipt cannot be signed");
-        let signed =
-            self.statement(record, vetted, permit, findings, outputs)?.sign(&self.platform.signer).map_err(unusable)?;
-        let bytes = signed.to_json().map_err(unusable)?;
-        let kept = self.platform.vault.put_receipt(record.id(), &content, bytes).await?;
-        let found = SignedReceipt::from_json(&kept).map_err(unusable)?;
-        let stated = found.verify_signature(&self.platform.signer.verifying_key()).map_err(unusable)?;
-        // What an earlier run signed must say the same about the release; only where the
-        // journal stood and the time may differ.
-        let mut expected = signed.receipt;
-        expected.sequence = stated.sequence;
-        expected.previous = stated.previous;
-        expected.released_at = stated.released_at;
-        if *stated == expected {
-            Ok(Sha256Digest::of(&kept))
-        } else {
-            Err(ServiceError::Internal("another receipt lies where this one belongs"))
-        }
+        let statement = self.statement(record, vetted, permit, basis, outputs)?;
+        let bytes = statement.sign(&self.platform.signer).map_err(unusable)?.to_json().map_err(unusable)?;
+        Ok(self.platform.vault.put_receipt(record.id(), &content, bytes).await?)
     }
 
     fn statement(
@@ -91,14 +80,14 @@ impl ReleaseService {
         record: &ReleaseRecord,
         vetted: &Vetted,
         permit: &HeldPermit,
-        findings: &Findings,
+        basis: &Basis<'_>,
         outputs: &BTreeMap<String, OutputFile>,
     ) -> Result<Receipt, ServiceError> {
         let head = self.platform.journal.snapshot().head;
         let submission = record.submission();
-        let profile = findings.profile.as_ref().ok_or(ServiceError::NotHere)?;
+        let Basis { findings, profile, computed } = basis;
         let mut tables = BTreeMap::new();
-        for (table, version) in &submission.versions {
+        for (table, version) in &computed.versions {
             let contract = *submission.contracts.get(&table.dataset).ok_or(ServiceError::NotHere)?;
             tables.insert(table.clone(), PinnedTable { version: *version, contract });
         }
@@ -113,8 +102,8 @@ impl ReleaseService {
                 permit_digest: findings.permit,
                 profile: profile.name.clone(),
                 policy: profile.digest,
-                engine: BUILD.to_owned(),
-                plan: submission.plan_hash,
+                engine: computed.engine.clone(),
+                plan: computed.plan,
                 tables,
             },
             outputs: outputs.iter().map(|(format, file)| (format!("result.{format}"), file.digest)).collect(),
@@ -132,20 +121,21 @@ impl ReleaseService {
         &self,
         record: &ReleaseRecord,
         permit: &HeldPermit,
-        findings: &Findings,
+        basis: &Basis<'_>,
     ) -> Result<bool, ServiceError> {
-        if permit.digest != findings.permit {
+        if permit.digest != basis.findings.permit {
             return Ok(true);
         }
         let scope = Scope::pinned(&self.platform, &permit.permit, record.submission()).await?;
-        let tables = record.submission().versions.keys().cloned().collect();
+        let tables = basis.computed.versions.keys().cloned().collect();
         let digest = scope.profile(&self.platform, &tables)?.digest().ok();
-        Ok(digest != findings.profile.as_ref().map(|judged| judged.digest))
+        Ok(digest != Some(basis.profile.digest))
     }
 
-    async fn restart(self: &Arc<Self>, id: &ReleaseId, cause: RestartCause) -> Result<(), ServiceError> {
-        self.by_platform(|_, _| Ok(vec![Event::VettingRestarted { release: id.clone(), cause }])).await?;
-        self.start_vetting(id);
+    async fn restart(self: &Arc<Self>, record: &ReleaseRecord, cause: RestartCause) -> Result<(), ServiceError> {
+        let release = record.id().clone();
+        self.on_attempt(record, |_, _| Ok(vec![Event::VettingRestarted { release: release.clone(), cause }])).await?;
+        self.start_vetting(record.id());
         Ok(())
     }
 
@@ -154,6 +144,19 @@ impl ReleaseService {
         let vetted = record.vetted().ok_or(ServiceError::NotHere)?;
         let plain = self.platform.vault.findings(record.id(), &vetted.result.findings).await?;
         serde_json::from_slice(&plain).map_err(|_| ServiceError::Internal("the findings cannot be understood"))
+    }
+}
+
+/// What a receipt states of the judgement. Findings that do not have it are from before it was kept.
+struct Basis<'f> {
+    findings: &'f Findings,
+    profile: &'f JudgedProfile,
+    computed: &'f Computed,
+}
+
+impl<'f> Basis<'f> {
+    fn of(findings: &'f Findings) -> Option<Self> {
+        Some(Self { findings, profile: findings.profile.as_ref()?, computed: findings.computed.as_ref()? })
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oscar_journal::{Event, PLATFORM_FAILURE, ReleaseRecord, ReleaseState, RestartCause, ReviewError, TenantState};
+use oscar_journal::{Event, PLATFORM_FAILURE, ReleaseRecord, ReleaseState, RestartCause};
 use oscar_permit::ReleaseId;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::ServiceError;
+use super::standing::Standing;
 use crate::platform::Platform;
 
 /// How often the journal is looked through for work nobody does.
@@ -75,11 +76,11 @@ impl ReleaseService {
     async fn note_interruptions(&self) -> Result<(), ServiceError> {
         let state = self.platform.journal.refresh().await.map_err(ServiceError::journal)?;
         let cut_off = state.releases().iter().filter(|(_, record)| record.state() == ReleaseState::Vetting);
-        for (id, _) in cut_off {
+        for (id, record) in cut_off {
             let event = || Event::VettingRestarted { release: id.clone(), cause: RestartCause::Interrupted };
-            match self.by_platform(|_, _| Ok(vec![event()])).await {
+            match self.on_attempt(record, |_, _| Ok(vec![event()])).await {
                 // Another process may have finished it meanwhile.
-                Ok(()) | Err(ServiceError::Review(ReviewError::Transition(_))) => {}
+                Ok(()) | Err(ServiceError::NotHere) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -93,8 +94,12 @@ impl ReleaseService {
             match record.state() {
                 ReleaseState::Vetting | ReleaseState::Approved => self.start_vetting(id),
                 ReleaseState::InReview | ReleaseState::Conflict => {
-                    if let Err(cause) = self.standing(record) {
-                        self.stop(id, cause).await?;
+                    // What is in doubt waits, and what has moved on meanwhile is another sweep's.
+                    if let Ok(Standing::Ended(cause)) = self.standing(record) {
+                        match self.stop(record, cause).await {
+                            Ok(()) | Err(ServiceError::NotHere) => {}
+                            Err(error) => return Err(error),
+                        }
                     }
                 }
                 ReleaseState::Draft
@@ -130,13 +135,14 @@ impl ReleaseService {
         let _slot = self.slots.acquire().await.map_err(|_| ServiceError::Internal("the service stops"))?;
         for _ in 0..4 {
             let state = self.platform.journal.refresh().await.map_err(ServiceError::journal)?;
-            match state.release(id).map(|record| record.state()) {
-                Some(ReleaseState::Vetting) if interrupted_too_often(&state, id) => {
-                    self.fail(id, PLATFORM_FAILURE).await?;
+            let Some(record) = state.release(id) else { return Ok(()) };
+            match record.state() {
+                ReleaseState::Vetting if record.interruptions() >= MAX_ATTEMPTS => {
+                    self.fail(record, PLATFORM_FAILURE).await?;
                 }
-                Some(ReleaseState::Vetting) => self.vet(id).await?,
-                Some(ReleaseState::Approved) => self.publish(id).await?,
-                Some(_) | None => return Ok(()),
+                ReleaseState::Vetting => self.vet(id).await?,
+                ReleaseState::Approved => self.publish(id).await?,
+                _ => return Ok(()),
             }
         }
         Ok(())
@@ -156,6 +162,11 @@ impl ReleaseService {
                 self.work.lock().remove(id);
                 return;
             }
+            // Nobody's failure: the next sweep looks again.
+            Err(ServiceError::PermitInDoubt) => {
+                self.work.lock().entry(id.clone()).or_default().running = false;
+                return;
+            }
             Err(error) => error,
         };
         tracing::error!(release = %id, error = %Chain(&error), "a release could not be moved along");
@@ -165,9 +176,10 @@ impl ReleaseService {
             entry.failures += 1;
             entry.failures
         };
-        let vetting = self.platform.journal.state().release(id).map(|record| record.state());
-        if failures >= MAX_ATTEMPTS && vetting == Some(ReleaseState::Vetting) {
-            match self.fail(id, PLATFORM_FAILURE).await {
+        let state = self.platform.journal.state();
+        let vetting = state.release(id).filter(|record| record.state() == ReleaseState::Vetting);
+        if let (MAX_ATTEMPTS.., Some(record)) = (failures, vetting) {
+            match self.fail(record, PLATFORM_FAILURE).await {
                 Ok(()) => {
                     self.work.lock().remove(id);
                     return;
@@ -195,10 +207,6 @@ impl ReleaseService {
         self.tasks.close();
         self.tasks.wait().await;
     }
-}
-
-fn interrupted_too_often(state: &TenantState, id: &ReleaseId) -> bool {
-    state.release(id).is_some_and(|record| record.interruptions() >= MAX_ATTEMPTS)
 }
 
 /// An error with its causes, for the log inside.

@@ -16,7 +16,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use oscar_access::HeldPermit;
 use oscar_journal::{
     Actor, Event, LedgerEntry, ReleaseRecord, ReleaseState, ReviewError, StopCause, TenantState, TransactError,
@@ -31,10 +30,11 @@ use oscar_vetting::{
 
 use super::compute;
 use super::error::ServiceError;
-use super::findings::{Findings, JudgedProfile, Outputs, reason_code};
+use super::findings::{Computed, Findings, JudgedProfile, Outputs, reason_code};
 use super::service::ReleaseService;
+use super::standing::Standing;
 use crate::api::query::Refusal;
-use crate::platform::SERVICE;
+use crate::platform::{BUILD, SERVICE};
 use crate::routes::present;
 use crate::scope::{CheckError, Scope};
 
@@ -58,15 +58,15 @@ impl ReleaseService {
     pub(crate) async fn vet(self: &Arc<Self>, id: &ReleaseId) -> Result<(), ServiceError> {
         let _timer = self.platform.metrics.vetting();
         let record = self.in_state(id, ReleaseState::Vetting).await?;
-        let permit = match self.standing(&record) {
-            Ok(permit) => permit,
-            Err(cause) => return self.stop(id, cause).await,
+        let permit = match self.standing(&record)? {
+            Standing::Stands(permit) => permit,
+            Standing::Ended(cause) => return self.stop(&record, cause).await,
         };
         let scope = Scope::pinned(&self.platform, &permit.permit, record.submission()).await?;
         let checked = match scope.check(&record.submission().sql).await {
             Ok(checked) => checked,
             Err(CheckError::Refused(refusal)) => {
-                return self.refuse(id, &permit, present::refusal(&refusal)).await;
+                return self.refuse(&record, &permit, present::refusal(&refusal)).await;
             }
             Err(CheckError::Stopped) => return Err(ServiceError::Internal("the static check was stopped")),
         };
@@ -75,7 +75,7 @@ impl ReleaseService {
         let prepared = Prepared { checked, scope, versions, permit, profile };
         let evidence = match self.evidence_while_permitted(&record, &prepared).await? {
             Ok(evidence) => evidence,
-            Err(end) => return self.end(id, end).await,
+            Err(end) => return self.end(&record, end).await,
         };
         self.judge_and_journal(&record, &prepared, Arc::new(evidence)).await
     }
@@ -97,12 +97,11 @@ impl ReleaseService {
                     return computed(result);
                 }
                 () = tokio::time::sleep(PERMIT_WATCH) => {
-                    if let Err(cause) = self.standing(record) {
+                    if let Standing::Ended(cause) = self.standing(record)? {
                         return Ok(Err(End::Stopped(cause)));
                     }
                     let state = self.platform.journal.refresh().await.map_err(ServiceError::journal)?;
-                    let still = state.release(record.id()).map(|known| known.state());
-                    if still != Some(ReleaseState::Vetting) {
+                    if !is_attempt(&state, record) {
                         return Err(ServiceError::NotHere);
                     }
                 }
@@ -123,21 +122,21 @@ impl ReleaseService {
             self.read_ledger(&state, &mut earlier).await?;
             let judged = self.judgement(&state, record, prepared, &evidence, &earlier).await;
             let (result, released) = match judged {
-                Err(ServiceError::Arithmetic) => return self.fail(record.id(), "arithmetic-failed").await,
+                Err(ServiceError::Arithmetic) => return self.fail(record, "arithmetic-failed").await,
                 judged => judged?,
             };
             // The last look at the permit before the answer; publication looks once more.
-            if let Err(cause) = self.standing(record) {
-                return self.stop(record.id(), cause).await;
+            if let Standing::Ended(cause) = self.standing(record)? {
+                return self.stop(record, cause).await;
             }
-            match self.append_answer(record.id(), result, prepared).await {
+            match self.append_answer(record, result, prepared).await {
                 Ok(()) => {
                     self.platform.metrics.release(if released { "vetted" } else { "refused" });
                     return Ok(());
                 }
                 Err(ServiceError::Review(ReviewError::Transition(TransitionError::StaleLedger))) => {}
                 Err(ServiceError::Review(ReviewError::CellsUsedUp | ReviewError::TooManyCells)) => {
-                    return self.refuse_for_cells(record.id(), prepared).await;
+                    return self.refuse_for_cells(record, prepared).await;
                 }
                 Err(other) => return Err(other),
             }
@@ -147,12 +146,15 @@ impl ReleaseService {
 
     async fn append_answer(
         &self,
-        id: &ReleaseId,
+        record: &ReleaseRecord,
         result: VettingResult,
         prepared: &Prepared,
     ) -> Result<(), ServiceError> {
         let quotas = prepared.profile.quotas.clone();
-        self.by_platform(|state, actor| state.finish_vetting(actor, id, result.clone(), &quotas)).await
+        let finish = |state: &TenantState, actor: &Actor| {
+            Ok(state.finish_vetting(actor, record.id(), result.clone(), &quotas)?)
+        };
+        self.on_attempt(record, finish).await
     }
 
     /// One judgement against the ledger of `state`, with everything kept that the journal
@@ -218,6 +220,7 @@ impl ReleaseService {
         let findings = Findings {
             permit: prepared.permit.digest,
             profile: Some(judged_profile(&prepared.profile)?),
+            computed: Some(prepared.computed()),
             refusal: None,
             rules: merged(rules, refused),
             reasons,
@@ -277,16 +280,17 @@ impl ReleaseService {
         }
     }
 
-    async fn refuse(&self, id: &ReleaseId, permit: &HeldPermit, refusal: Refusal) -> Result<(), ServiceError> {
+    async fn refuse(&self, record: &ReleaseRecord, permit: &HeldPermit, refusal: Refusal) -> Result<(), ServiceError> {
         let rule = refusal.code.clone();
-        self.journal_refusal(id, Findings::of_refusal(permit.digest, refusal), vec![rule]).await
+        self.journal_refusal(record, Findings::of_refusal(permit.digest, refusal), vec![rule]).await
     }
 
-    async fn refuse_for_cells(&self, id: &ReleaseId, prepared: &Prepared) -> Result<(), ServiceError> {
+    async fn refuse_for_cells(&self, record: &ReleaseRecord, prepared: &Prepared) -> Result<(), ServiceError> {
         let finding = RuleFinding::new(RuleId::Cells, Severity::Refused, RuleScope::Table);
         let findings = Findings {
             permit: prepared.permit.digest,
             profile: Some(judged_profile(&prepared.profile)?),
+            computed: Some(prepared.computed()),
             refusal: None,
             rules: vec![finding],
             reasons: Vec::<ReviewReason>::new(),
@@ -295,18 +299,19 @@ impl ReleaseService {
             witness: None,
             outputs: Outputs::default(),
         };
-        self.journal_refusal(id, findings, vec![RuleId::Cells.as_str().to_owned()]).await
+        self.journal_refusal(record, findings, vec![RuleId::Cells.as_str().to_owned()]).await
     }
 
     async fn journal_refusal(
         &self,
-        id: &ReleaseId,
+        record: &ReleaseRecord,
         findings: Findings,
         rules: Vec<String>,
     ) -> Result<(), ServiceError> {
+        let id = record.id();
         let stored = self.keep_findings(id, &findings).await?;
         self.platform.metrics.release("refused");
-        self.by_platform(|state, _| {
+        self.on_attempt(record, |state, _| {
             let result = VettingResult {
                 verdict: oscar_journal::Verdict::Refused,
                 rules: rules.clone(),
@@ -322,50 +327,56 @@ impl ReleaseService {
         .await
     }
 
-    async fn end(&self, id: &ReleaseId, end: End) -> Result<(), ServiceError> {
+    async fn end(&self, record: &ReleaseRecord, end: End) -> Result<(), ServiceError> {
         match end {
-            End::Stopped(cause) => self.stop(id, cause).await,
-            End::Failed(code) => self.fail(id, &code).await,
+            End::Stopped(cause) => self.stop(record, cause).await,
+            End::Failed(code) => self.fail(record, &code).await,
         }
     }
 
     /// Ends a release that the permit no longer stands behind.
-    pub(crate) async fn stop(&self, id: &ReleaseId, cause: StopCause) -> Result<(), ServiceError> {
+    pub(crate) async fn stop(&self, record: &ReleaseRecord, cause: StopCause) -> Result<(), ServiceError> {
         self.platform.metrics.release("stopped");
-        self.by_platform(|_, _| Ok(vec![Event::ReleaseStopped { release: id.clone(), cause }])).await
+        let release = record.id();
+        self.on_attempt(record, |_, _| Ok(vec![Event::ReleaseStopped { release: release.clone(), cause }])).await
     }
 
     /// Gives a release back because the platform could not compute it.
-    pub(crate) async fn fail(&self, id: &ReleaseId, code: &str) -> Result<(), ServiceError> {
+    pub(crate) async fn fail(&self, record: &ReleaseRecord, code: &str) -> Result<(), ServiceError> {
         self.platform.metrics.release("failed");
-        self.by_platform(|_, _| Ok(vec![Event::VettingFailed { release: id.clone(), code: code.to_owned() }])).await
+        let failed = || Event::VettingFailed { release: record.id().clone(), code: code.to_owned() };
+        self.on_attempt(record, |_, _| Ok(vec![failed()])).await
     }
 
-    /// A journal transaction in the service's own name.
-    pub(crate) async fn by_platform(
+    /// A journal transaction in the service's own name that answers what was read in `record`: it is dropped when the
+    /// release has moved on since, by another process for example, and is [`ServiceError::NotHere`] then.
+    pub(crate) async fn on_attempt(
         &self,
-        decide: impl Fn(&TenantState, &Actor) -> Result<Vec<Event>, ReviewError>,
+        record: &ReleaseRecord,
+        decide: impl Fn(&TenantState, &Actor) -> Result<Vec<Event>, ServiceError>,
     ) -> Result<(), ServiceError> {
         let actor = Actor::service(SERVICE);
-        match self.platform.journal.transact(actor.clone(), |state| decide(state, &actor)).await {
+        let decided = |state: &TenantState| {
+            if is_attempt(state, record) { decide(state, &actor) } else { Err(ServiceError::NotHere) }
+        };
+        match self.platform.journal.transact(actor.clone(), decided).await {
             Ok(_) => Ok(()),
-            Err(TransactError::Decision(error)) => Err(error.into()),
+            Err(TransactError::Decision(error)) => Err(error),
             Err(TransactError::Illegal(error)) => Err(ReviewError::Transition(error).into()),
             Err(TransactError::Journal(error)) => Err(ServiceError::journal(error)),
         }
     }
+}
 
-    /// The permit a release was asked under, if it still stands behind it.
-    pub(crate) fn standing(&self, record: &ReleaseRecord) -> Result<HeldPermit, StopCause> {
-        let permits = self.platform.permits.permits();
-        let held = permits.get(&record.submission().permit).ok_or(StopCause::PermitNotInForce)?;
-        held.permit.in_force(Utc::now()).map_err(|_| StopCause::PermitNotInForce)?;
-        let grant = held.permit.access(record.requester(), Utc::now());
-        match grant.map(|grant| grant.role.queries()) {
-            Ok(true) => Ok(held.clone()),
-            Ok(false) | Err(_) => Err(StopCause::RequesterNotNamed),
-        }
+impl Prepared {
+    fn computed(&self) -> Computed {
+        Computed { engine: BUILD.to_owned(), plan: self.checked.plan_hash, versions: self.versions.0.clone() }
     }
+}
+
+/// Whether a release is where `record` has it: no step has been taken since.
+fn is_attempt(state: &TenantState, record: &ReleaseRecord) -> bool {
+    state.release(record.id()).is_some_and(|known| known.sequence() == record.sequence())
 }
 
 /// The person sets of earlier releases.

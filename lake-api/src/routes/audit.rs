@@ -1,4 +1,4 @@
-//! The journal for auditors. Votes that others must not know yet are left out until both are in.
+//! The journal for auditors.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,6 +8,7 @@ use utoipa::IntoParams;
 
 use crate::api::audit::{AuditEntry, AuditPage};
 use crate::api::problem::Problem;
+use crate::audit_view::shown;
 use crate::server::app::Shared;
 use crate::server::caller::Caller;
 use crate::server::extract::{AcceptsJson, StrictQuery};
@@ -31,7 +32,7 @@ pub(crate) struct AuditParameters {
     limit: Option<u64>,
 }
 
-/// The journal, oldest first: who did what, when. For auditors.
+/// The journal, oldest first: who did what, when, as far as the caller is the auditor of it.
 #[utoipa::path(
     get, path = "/v1/audit", tag = "record", operation_id = "readAudit",
     params(AuditParameters),
@@ -67,14 +68,12 @@ pub(crate) async fn read(
     let mut entries = Vec::new();
     for record in records {
         for entry in record.entries {
-            if snapshot.state.vote_is_hidden(&entry, &caller.identity) {
-                continue;
-            }
+            let Some(event) = shown(&entry, &snapshot.state, &caller) else { continue };
             entries.push(AuditEntry {
                 sequence: record.sequence,
                 time: record.time,
                 actor: serde_json::to_value(&entry.actor).map_err(|_| Rejection::internal())?,
-                event: serde_json::to_value(&entry.event).map_err(|_| Rejection::internal())?,
+                event,
             });
         }
     }

@@ -20,6 +20,9 @@ pub(crate) fn of_service(error: &ServiceError) -> Rejection {
             tracing::error!(%error, "storage failed");
             Rejection::unavailable("storage-unavailable", "The platform's storage does not answer.")
         }
+        ServiceError::PermitInDoubt => {
+            Rejection::unavailable("permit-in-doubt", "Whether the permit is in force cannot be told now.")
+        }
         ServiceError::Scope(error) => of_scope(error),
         ServiceError::Arithmetic | ServiceError::Internal(_) => {
             tracing::error!(%error, "a request failed");

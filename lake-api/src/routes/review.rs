@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use oscar_journal::{ReleaseRecord, ReleaseState};
 use oscar_permit::Sha256Digest;
 
 use super::{present, problems, releases};
@@ -14,7 +15,7 @@ use crate::server::rejection::Rejection;
 
 const MAX_REASON: usize = 2000;
 
-/// What a steward needs to judge a release.
+/// What a steward needs to judge a release. The reading is recorded.
 #[utoipa::path(
     get, path = "/v1/releases/{id}/review", tag = "review", operation_id = "showReviewPack",
     params(("id" = String, Path, description = "The release", max_length = 64)),
@@ -35,10 +36,12 @@ pub(crate) async fn pack(
     if !grant.role.reviews() || *record.requester() == caller.identity {
         return Err(Rejection::role("The reviewer pack is for stewards who did not ask for the release."));
     }
-    let content = record.content().ok_or_else(nothing_to_review)?;
+    let content = record.content().filter(|_| under_review(&record)).ok_or_else(nothing_to_review)?;
     let findings = app.releases.findings(&record).await.map_err(|error| problems::of_service(&error))?;
     let table = findings.review_table().ok_or_else(Rejection::internal)?;
     let hidden_cells = serde_json::to_value(&findings.hidden).map_err(|_| Rejection::internal())?;
+    // Before anything is shown: from now on the ledger reckons with it, and auditors know of it.
+    app.releases.note_review(record.id(), caller.actor(&grant)).await.map_err(|error| problems::of_service(&error))?;
     Ok(Json(ReviewPack {
         release: releases::detailed(&app, &caller, &record).await?,
         content: content.to_string(),
@@ -46,6 +49,11 @@ pub(crate) async fn pack(
         findings: findings.for_reviewer(),
         hidden_cells,
     }))
+}
+
+/// What was decided or taken back is shown to nobody: what was released is in its content.
+fn under_review(record: &ReleaseRecord) -> bool {
+    matches!(record.state(), ReleaseState::InReview | ReleaseState::Conflict)
 }
 
 fn nothing_to_review() -> Rejection {

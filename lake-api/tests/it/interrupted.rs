@@ -113,7 +113,7 @@ async fn a_kill_at_any_step_of_a_release_loses_nothing_and_releases_nothing_twic
     let settings = root.join("serve.json");
     std::fs::write(&settings, serde_json::to_string(&config).unwrap()).unwrap();
     let mut releases = Vec::new();
-    for step in ["", "vetting-", "result.csv", "result.parquet", "receipt.json"] {
+    for step in ["", "vetting-", "result.csv", "result.parquet", "receipt-"] {
         let process = Process::start(&settings, config.listen, &issuer).await;
         let id = process.submit().await;
         // Killed once this file is there, or at once.

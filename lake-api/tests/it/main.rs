@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod audit;
 mod command_line;
 mod connections;
 mod demo;
@@ -20,5 +21,6 @@ mod offline_verification;
 mod openapi;
 mod permit_ends;
 mod releases;
+mod review;
 mod worker;
 mod world;

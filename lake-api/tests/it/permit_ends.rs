@@ -123,6 +123,34 @@ async fn a_permit_that_ends_ends_a_release_under_review_and_hides_a_published_on
     world.running.shutdown().await;
 }
 
+/// A permit file that cannot be understood, and one permit in two files: nobody knows then what the permit says.
+#[rstest]
+#[case::unreadable("P-1", "id: P-1\ntenant: [")]
+#[case::twice("P-1-copy", "")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permit_in_doubt_holds_everything_up_and_ends_nothing(#[case] file: &str, #[case] text: &str) {
+    let world = World::start().await;
+    let open = world.release("anna", BY_REGION).await;
+    let outage = Outage::begin(world.directory.path().join("tenant/release"));
+    let computed = world.submit("amir", BY_REGION).await;
+    let permit = permit_of_world(&world, "acme", "P-1").to_string();
+    std::fs::write(world.permit_file(file), if text.is_empty() { &permit } else { text }).unwrap();
+    until("anna is shown nothing", async || world.get("anna", "/v1/permit").await.status() == StatusCode::NOT_FOUND)
+        .await;
+    outage.end();
+    // Longer than the service takes to look through what is open.
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    let metrics = world.admin("/metrics").await.text().await.unwrap();
+    assert!(!metrics.contains("outcome=\"stopped\"") && !metrics.contains("outcome=\"failed\""), "{metrics}");
+    if file != "P-1" {
+        std::fs::remove_file(world.permit_file(file)).unwrap();
+    }
+    End::undo(&world);
+    assert_eq!(world.settled("amir", &computed.id).await.state, ReleaseState::InReview);
+    assert_eq!(world.both_vote(&open.id, ["approve", "approve"]).await.state, ReleaseState::Released);
+    world.running.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stewards_cannot_release_what_the_permit_no_longer_stands_behind() {
     let world = World::start().await;

@@ -26,7 +26,7 @@ fn job(endpoint: String, limits: QueryLimits) -> QueryJob {
     let contract = TableContract {
         title: String::new(),
         description: String::new(),
-        kind: TableKind::Persons { person_key: person.clone(), second_units: Vec::new() },
+        kind: TableKind::Persons { person_key: person.clone(), second_units: Vec::new(), naming: None },
         columns: vec![text(person), text(column.clone())],
         primary_key: Vec::new(),
         structural_zeros: Vec::new(),
@@ -53,7 +53,7 @@ fn job(endpoint: String, limits: QueryLimits) -> QueryJob {
 fn the_system_bounds_the_memory_of_a_worker_by_its_job() {
     // A store that accepts and never answers holds the worker where it begins to read.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let limits = QueryLimits { memory_bytes: 64 << 20, ..QueryLimits::default() };
+    let limits = QueryLimits { memory_bytes: 256 << 20, ..QueryLimits::default() };
     let job = job(format!("http://{}", silent.local_addr().unwrap()), limits);
     let mut worker = Command::new(env!("CARGO_BIN_EXE_lake-api"))
         .arg("worker")
@@ -77,7 +77,6 @@ fn the_system_bounds_the_memory_of_a_worker_by_its_job() {
     worker.kill().unwrap();
     worker.wait().unwrap();
     let data = bounds.lines().find(|line| line.starts_with("Max data size")).unwrap();
-    // Engine and evidence, an answer of 1 GiB at most, and 1 GiB for everything else.
-    let most = ((64_u64 << 20) * 2 + (2 << 30)).to_string();
+    let most = (256_u64 << 20).to_string();
     assert_eq!(data.split_whitespace().filter(|word| *word == most).count(), 2, "{data}");
 }

@@ -103,6 +103,22 @@ impl Permits {
         self.permits.get(id)
     }
 
+    /// Whether a permit that is not there may be in a file that cannot be understood, or is in several: it gives
+    /// nothing then, and that it has ended cannot be said either.
+    #[must_use]
+    pub fn in_doubt(&self, id: &PermitId) -> bool {
+        self.problems.iter().any(|problem| match &problem.kind {
+            ProblemKind::NoFolder
+            | ProblemKind::Unreadable
+            | ProblemKind::NotAFile
+            | ProblemKind::TooLong
+            | ProblemKind::NotText
+            | ProblemKind::Invalid(_) => true,
+            ProblemKind::Duplicate(twice) => twice == id,
+            ProblemKind::ForeignTenant(_) => false,
+        })
+    }
+
     /// All permits that count, by id, whether or not they are in force.
     pub fn iter(&self) -> impl Iterator<Item = &HeldPermit> {
         self.permits.values()
