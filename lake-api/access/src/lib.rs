@@ -41,5 +41,5 @@ pub use permit_book::{
 };
 pub use token::{
     ConfigError, IssuerConfig, KeyError, KeyRefresh, SigningAlgorithm, TokenError, TokenVerifier, VerifiedToken,
-    fetch_jwks,
+    dated_jwks, fetch_jwks, jwks_fetched_at,
 };

@@ -32,6 +32,11 @@ pub struct IssuerConfig {
     pub clock_skew_seconds: u64,
     /// Reads the issuer's JWKS from this file instead of the network. For places without
     /// a way to the issuer: somebody else fetches the keys and replaces the file.
+    ///
+    /// The file may say when its keys were fetched, in the member
+    /// `host.oscar-project.com/fetched-at` beside `keys` (seconds since 1970; see
+    /// [`dated_jwks`](crate::dated_jwks)): every token is refused `maxAgeSeconds` +
+    /// `staleSeconds` after that. Without it the keys count as long as the file is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_file: Option<PathBuf>,
     /// How keys are kept.

@@ -33,5 +33,5 @@ mod verifier;
 
 pub use config::{ConfigError, IssuerConfig, KeyRefresh, SigningAlgorithm};
 pub use error::TokenError;
-pub use keys::{KeyError, fetch_jwks};
+pub use keys::{KeyError, dated_jwks, fetch_jwks, jwks_fetched_at};
 pub use verifier::{TokenVerifier, VerifiedToken};

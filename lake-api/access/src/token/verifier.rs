@@ -101,7 +101,7 @@ impl TokenVerifier {
         missing
     }
 
-    /// The issuers of which no usable key is at hand, without asking them. Empty means ready.
+    /// The issuers of which no usable key is at hand, without waiting for them. Empty means ready.
     #[must_use]
     pub fn issuers_without_keys(&self) -> Vec<String> {
         self.issuers.iter().filter(|(_, issuer)| !issuer.keys.is_ready()).map(|(name, _)| name.clone()).collect()

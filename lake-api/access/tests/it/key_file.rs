@@ -1,10 +1,11 @@
 //! Keys from a file that somebody else keeps up to date.
 
 use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use oscar_access::{IssuerConfig, KeyRefresh, TokenVerifier};
+use oscar_access::{IssuerConfig, KeyRefresh, TokenError, TokenVerifier, dated_jwks};
 
 use crate::signed_token::{TestKey, claims};
 
@@ -48,4 +49,59 @@ async fn a_missing_long_or_broken_key_file_means_no() {
         let error = verifier.verify(&token).await.unwrap_err();
         assert!(error.is_unavailable() && error.to_string().contains(words), "{error}");
     }
+}
+
+/// What becomes of a token when the key file says that its keys were fetched so.
+async fn with_keys_fetched(said: impl Fn(u64) -> serde_json::Value) -> Result<(), TokenError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let key = TestKey::new("a");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let jwks = json!({"keys": [key.jwk()], "host.oscar-project.com/fetched-at": said(now)});
+    std::fs::write(&file, jwks.to_string()).unwrap();
+    verifier(&file).verify(&key.sign(&claims(ISSUER))).await.map(drop)
+}
+
+#[tokio::test]
+async fn keys_in_a_file_grow_old_from_their_fetch_on_however_often_it_is_read() {
+    // The defaults: 15 minutes, and an hour more while the issuer is away.
+    for minutes in [0, 10, 74] {
+        assert!(with_keys_fetched(|now| json!(now - 60 * minutes)).await.is_ok(), "{minutes}");
+    }
+    for minutes in [75, 24 * 60] {
+        let error = with_keys_fetched(|now| json!(now - 60 * minutes)).await.unwrap_err();
+        assert!(error.is_unavailable() && error.to_string().contains("too long ago"), "{minutes}: {error}");
+    }
+    assert!(with_keys_fetched(|_| json!(0)).await.is_err());
+    assert!(with_keys_fetched(|now| json!(now + 30)).await.is_ok(), "clocks differ");
+}
+
+#[tokio::test]
+async fn a_time_of_fetch_that_nobody_understands_means_no() {
+    for garbage in [json!("2026-11-28T12:00:00Z"), json!(-5), json!(1.5), json!(null), json!({})] {
+        let error = with_keys_fetched(|_| garbage.clone()).await.unwrap_err();
+        assert!(error.is_unavailable() && error.to_string().contains("fetched-at"), "{garbage}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_were_fetched_too_long_ago_serve_again_once_the_file_is_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let key = TestKey::new("a");
+    let jwks = json!({"keys": [key.jwk()]}).to_string();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    std::fs::write(&file, dated_jwks(&jwks, now - 86_400).unwrap()).unwrap();
+    let verifier = verifier(&file);
+    let token = key.sign(&claims(ISSUER));
+    assert!(verifier.verify(&token).await.is_err());
+    assert_eq!(verifier.issuers_without_keys(), [ISSUER]);
+    std::fs::write(&file, dated_jwks(&jwks, now).unwrap()).unwrap();
+    // Nobody comes with a token while a service is not ready: being asked for that is enough.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !verifier.issuers_without_keys().is_empty() {
+        assert!(Instant::now() < deadline, "the file is never read again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(verifier.verify(&token).await.is_ok());
 }

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::KeyError;
 use super::key_set::KeySet;
-use super::source::KeySource;
+use super::source::{KeySource, Loaded};
 use crate::token::config::KeyRefresh;
 use crate::token::error::TokenError;
 
@@ -33,6 +33,8 @@ struct Snapshot {
 #[derive(Debug)]
 struct Fetched {
     at: Instant,
+    /// How old the keys were then.
+    age: Duration,
     early: Duration,
     max_age: Duration,
 }
@@ -98,10 +100,15 @@ impl KeyCache {
         }
     }
 
-    /// Whether a token could be checked now.
-    pub(in crate::token) fn is_ready(&self) -> bool {
+    /// Whether a token could be checked now. Keys that grow old are fetched again: a service
+    /// is asked for its readiness also when nobody comes with a token.
+    pub(in crate::token) fn is_ready(self: &Arc<Self>) -> bool {
         let snapshot = self.current();
-        !matches!(self.age(&snapshot), Age::Unusable) && !snapshot.keys.is_empty()
+        let age = self.age(&snapshot);
+        if snapshot.fetched.is_some() && !matches!(age, Age::Fresh) {
+            self.fetch_in_background(&snapshot);
+        }
+        !matches!(age, Age::Unusable) && !snapshot.keys.is_empty()
     }
 
     fn current(&self) -> Arc<Snapshot> {
@@ -110,16 +117,17 @@ impl KeyCache {
 
     fn age(&self, snapshot: &Snapshot) -> Age {
         let Some(fetched) = &snapshot.fetched else { return Age::Unusable };
-        let age = fetched.at.elapsed();
+        // What was read a moment ago may have been fetched long before.
+        let copied = fetched.at.elapsed();
         let stale = Duration::from_secs(self.refresh.stale_seconds);
-        if age < fetched.early {
-            Age::Fresh
-        } else if age < fetched.max_age {
-            Age::Early
-        } else if age < fetched.max_age + stale {
-            Age::Old
-        } else {
+        if copied + fetched.age >= fetched.max_age + stale {
             Age::Unusable
+        } else if copied < fetched.early {
+            Age::Fresh
+        } else if copied < fetched.max_age {
+            Age::Early
+        } else {
+            Age::Old
         }
     }
 
@@ -128,7 +136,9 @@ impl KeyCache {
     }
 
     fn failure(&self) -> Arc<KeyError> {
-        self.attempts.lock().failure.clone().unwrap_or_else(|| Arc::new(KeyError::NotYet))
+        let failure = self.attempts.lock().failure.clone();
+        let otherwise = || if self.current().fetched.is_some() { KeyError::TooOld } else { KeyError::NotYet };
+        failure.unwrap_or_else(|| Arc::new(otherwise()))
     }
 
     fn fetch_in_background(self: &Arc<Self>, seen: &Arc<Snapshot>) {
@@ -158,11 +168,11 @@ impl KeyCache {
         let mut attempts = self.attempts.lock();
         attempts.last = Some(Instant::now());
         match outcome {
-            Ok((keys, announced)) => {
+            Ok(Loaded { keys, max_age: announced, age }) => {
                 let max_age = Duration::from_secs(self.refresh.max_age_seconds);
                 let early = Duration::from_secs(self.refresh.early_seconds).min(announced.unwrap_or(max_age));
                 *self.snapshot.write() =
-                    Arc::new(Snapshot { keys, fetched: Some(Fetched { at: Instant::now(), early, max_age }) });
+                    Arc::new(Snapshot { keys, fetched: Some(Fetched { at: Instant::now(), age, early, max_age }) });
                 attempts.failure = None;
             }
             Err(error) => {

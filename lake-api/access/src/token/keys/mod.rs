@@ -16,14 +16,21 @@
 //! the running one) and at least a cooldown apart: a flood of forged key ids costs the
 //! issuer one request per cooldown, and a caller that goes away does not stop a fetch.
 //!
+//! A file is read again at the same ages, counted from its reading, which costs nothing. How
+//! old its keys are is another question: a file that says when they were fetched has its
+//! tokens refused max age + stale after that time, however often it is read. A file that does
+//! not say was put there by hand, and whoever did so sees to its age.
+//!
 //! A set that was fetched replaces the old one whole, an empty one too: keys that the
 //! issuer withdrew are gone. A document that is not a key set changes nothing.
 
 mod cache;
+mod fetch_time;
 mod key_set;
 mod source;
 
 pub(super) use cache::KeyCache;
+pub use fetch_time::{dated_jwks, jwks_fetched_at};
 pub(super) use source::KeySource;
 pub use source::fetch_jwks;
 
@@ -68,6 +75,16 @@ pub enum KeyError {
     /// The key set is not UTF-8.
     #[error("the issuer's key set is not UTF-8 text")]
     Encoding,
+    /// The key file does not say properly when its keys were fetched.
+    #[error(
+        "the key file's 'host.oscar-project.com/fetched-at' is not a number of whole seconds since 1970; write the time of the fetch, or leave the member out"
+    )]
+    FetchTime,
+    /// Nobody has fetched them for too long.
+    #[error(
+        "the issuer's keys were fetched too long ago (maxAgeSeconds + staleSeconds); see that whoever fetches them reaches the issuer"
+    )]
+    TooOld,
     /// Nobody has fetched them yet, or the last fetch was stopped.
     #[error("the issuer's keys have not been fetched yet")]
     NotYet,

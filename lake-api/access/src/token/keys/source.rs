@@ -1,20 +1,21 @@
 //! Where an issuer's keys come from: discovery over the network, or a file.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use url::Url;
 
 use super::KeyError;
+use super::fetch_time::age_of;
 use super::key_set::KeySet;
 use crate::bounded_http::BoundedHttp;
 use crate::endpoint::{announced_url, issuer_url};
 use crate::token::config::{ConfigError, IssuerConfig};
 
 /// Largest discovery document or key set, in bytes.
-const DOCUMENT_LIMIT: usize = 256 * 1024;
+pub(super) const DOCUMENT_LIMIT: usize = 256 * 1024;
 
 /// Where the keys come from.
 #[derive(Debug)]
@@ -30,6 +31,16 @@ pub(in crate::token) enum KeySource {
     },
     /// A JWKS file.
     File(PathBuf),
+}
+
+/// Keys as a source gave them.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) keys: KeySet,
+    /// How long they may be kept, where the source says.
+    pub(super) max_age: Option<Duration>,
+    /// How old they were when they came.
+    pub(super) age: Duration,
 }
 
 /// The fields of a discovery document that are used.
@@ -49,13 +60,16 @@ impl KeySource {
         })
     }
 
-    /// Loads the keys, with the longest time they may be kept, where the source says.
-    pub(super) async fn load(&self) -> Result<(KeySet, Option<Duration>), KeyError> {
+    /// Loads the keys.
+    pub(super) async fn load(&self) -> Result<Loaded, KeyError> {
         match self {
-            Self::File(path) => Ok((KeySet::parse(&read_file(path).await?)?, None)),
+            Self::File(path) => {
+                let text = read_file(path).await?;
+                Ok(Loaded { keys: KeySet::parse(&text)?, max_age: None, age: age_of(&text, SystemTime::now())? })
+            }
             Self::Discovery { issuer, url, timeout } => {
                 let (body, max_age) = discover(issuer, url, *timeout).await?;
-                Ok((KeySet::parse(&body)?, max_age))
+                Ok(Loaded { keys: KeySet::parse(&body)?, max_age, age: Duration::ZERO })
             }
         }
     }
@@ -75,7 +89,7 @@ async fn discover(issuer: &str, url: &Url, timeout: Duration) -> Result<(Vec<u8>
 }
 
 /// Fetches an issuer's JWKS for somebody who cannot reach the issuer and reads it as
-/// [`IssuerConfig::jwks_file`]. The text is a key set with at least one usable key.
+/// [`IssuerConfig::jwks_file`], best with the time in it ([`dated_jwks`](super::dated_jwks)). The text is a key set with at least one usable key.
 ///
 /// # Errors
 /// See [`KeyError`].
