@@ -14,6 +14,8 @@ const PROBE_MILLICPU: u64 = 200;
 const PROBE_MEBIBYTES: u64 = 128;
 /// Room for logs and the writable layer, besides the scratch space.
 const LOG_MEBIBYTES: u64 = 256;
+/// The lake-api without what it computes and reads.
+const SERVICE_MEBIBYTES: u64 = 256;
 
 /// What one main pod of a zone (lake-api or an intake run) gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +45,16 @@ impl Resources {
         }
     }
 
-    /// The memory of the main pod, in bytes.
-    #[must_use]
-    pub const fn memory_bytes(&self) -> u64 {
-        self.mebibytes * 1024 * 1024
+    /// Statements that are computed at a time.
+    pub(crate) const fn vetting_tasks(&self) -> u64 {
+        if self.mebibytes > 4_096 { 2 } else { 1 }
+    }
+
+    /// The memory of the process that computes one statement, in bytes. All of them at their limit, the answers that
+    /// the service reads (three eighths of a process each) and the service itself have room in the pod: one that wants
+    /// more is ended by its own limit, and never the pod with everybody's work.
+    pub(crate) const fn query_memory_bytes(&self) -> u64 {
+        (self.mebibytes - SERVICE_MEBIBYTES) * 1024 * 1024 / 11 * 8 / self.vetting_tasks()
     }
 
     /// Requests a twentieth of the CPU and an eighth of the memory, so that idle tenants share
@@ -97,5 +105,21 @@ impl Resources {
             ("limits.memory", format!("{}Mi", mebibytes * main_pods + PROBE_MEBIBYTES)),
             ("limits.ephemeral-storage", format!("{}Mi", disk_mebibytes * main_pods + 64)),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_at_its_limit_has_room_in_the_pod() {
+        let scratch = Scratch { gibibytes: 1, storage_class: None };
+        for size in [ComputeSize::Small, ComputeSize::Medium, ComputeSize::Large] {
+            let resources = Resources::of(size, Zone::Workspace, &scratch);
+            let (process, pod) = (resources.query_memory_bytes(), resources.mebibytes << 20);
+            let all = resources.vetting_tasks() * (process + process / 8 * 3) + (SERVICE_MEBIBYTES << 20);
+            assert!(all <= pod && all > pod / 10 * 9, "{size:?}: {all} of {pod}");
+        }
     }
 }

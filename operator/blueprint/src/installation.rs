@@ -25,10 +25,19 @@ pub enum InstallationError {
     /// Nothing would be measured.
     #[error("probe.{0} must name at least one target: a firewall that is not measured counts as open")]
     Probe(&'static str),
+    /// More than a namespace has room for.
+    #[error("lakeApi.pullSecrets must name at most {MOST_PULL_SECRETS} Secrets")]
+    PullSecrets,
+    /// Certificates that are none.
+    #[error("caBundle must hold certificates (PEM): -----BEGIN CERTIFICATE-----")]
+    CaBundle,
     /// Times that contradict each other.
     #[error("probe.intervalMinutes must be 1 to 59")]
     Interval,
 }
+
+/// Secrets with which images are pulled, at most.
+const MOST_PULL_SECRETS: usize = 4;
 
 /// Settings of the whole installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +53,10 @@ pub struct Installation {
     pub operator: Peer,
     /// The object store.
     pub object_store: ObjectStore,
+    /// Certificates (PEM) of the authorities that tenants' pods trust instead of the image's own:
+    /// the object store is all that they reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
     /// What the firewall is measured with.
     pub probe: ProbeTargets,
     /// Space for spilled queries.
@@ -62,7 +75,8 @@ pub struct Installation {
 pub struct LakeApiImage {
     /// `repository@sha256:…`.
     pub image: String,
-    /// Secrets with which images are pulled; they must exist in the tenant's namespaces.
+    /// Secrets of the operator's namespace with which images are pulled; the operator copies
+    /// them into tenants' namespaces, where nobody else may put anything.
     #[serde(default)]
     pub pull_secrets: Vec<String>,
 }
@@ -168,6 +182,7 @@ impl Installation {
             monitoring,
             operator,
             object_store,
+            ca_bundle,
             probe,
             scratch: _,
             pod_security_version: _,
@@ -175,6 +190,12 @@ impl Installation {
         } = self;
         if !is_pinned(&lake_api.image) {
             return Err(InstallationError::Image);
+        }
+        if lake_api.pull_secrets.len() > MOST_PULL_SECRETS {
+            return Err(InstallationError::PullSecrets);
+        }
+        if ca_bundle.as_ref().is_some_and(|bundle| !bundle.contains("-----BEGIN CERTIFICATE-----")) {
+            return Err(InstallationError::CaBundle);
         }
         gateway.validate("gateway")?;
         monitoring.validate("monitoring")?;
@@ -229,11 +250,14 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// The host part of the endpoint.
+    /// The host part of the endpoint; an IPv6 address without its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         let authority = self.endpoint.split_once("://").map_or(self.endpoint.as_str(), |(_, rest)| rest);
         let authority = authority.split('/').next().unwrap_or(authority);
+        if let Some((address, _)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            return address;
+        }
         match authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
             Some(_) | None => authority,

@@ -29,12 +29,12 @@ mod tenant_objects;
 mod tenant_plan;
 
 pub use compute::Resources;
-pub use config_map::JWKS;
+pub use config_map::{JWKS, PERMITS_ROOM, permit_file};
 pub use extract_job::{Run, extract_cron_job, extract_cron_name, extract_job, extract_job_name};
 pub use installation::{Installation, InstallationError, LakeApiImage, ObjectStore, Peer, ProbeTargets, Scratch};
 pub use object::{Kind, Object, ObjectError};
 pub use probe_job::probe_job;
 pub use probe_plan::probe_plan;
-pub use service_config::jwks_file;
+pub use service_config::{KEYS_COUNT_SECONDS, jwks_file};
 pub use tenant_objects::{BlueprintError, TenantObjects, tenant_objects};
-pub use tenant_plan::{AccessKey, GatewayAccess, Issuer, Neighbour, Running, Secrets, TenantPlan};
+pub use tenant_plan::{AccessKey, GatewayAccess, Issuer, Neighbour, PullSecret, Running, Secrets, TenantPlan, Unknown};

@@ -11,10 +11,11 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::config_map::{AUTHORITIES, AUTHORITIES_FILE};
 use crate::names::{Role, Zone, pod_labels};
-use crate::secret::STORAGE;
+use crate::secret::{STORAGE, pull_secret_name};
 use crate::service_account::account;
-use crate::service_config::{SCRATCH_DIR, STORAGE_DIR};
+use crate::service_config::{AUTHORITIES_DIR, SCRATCH_DIR, STORAGE_DIR};
 use crate::tenant_plan::TenantPlan;
 
 /// The user of every process: `nonroot` of common minimal images.
@@ -57,9 +58,16 @@ impl Pod<'_> {
         container.security_context = Some(container_security());
         container.termination_message_policy = Some("File".to_owned());
         // The identity is a file and no variable: it is replaced while the program runs.
-        let mounts = mounts.into_iter().chain([Mount::Secret(STORAGE, STORAGE_DIR)]);
+        let authorities = installation.ca_bundle.as_ref().map(|_| Mount::ConfigMap(AUTHORITIES, AUTHORITIES_DIR));
+        let mounts = mounts.into_iter().chain([Mount::Secret(STORAGE, STORAGE_DIR)]).chain(authorities);
         let (mut volumes, mut volume_mounts): (Vec<Volume>, Vec<VolumeMount>) =
             mounts.map(|mount| (mount.volume(), mount.mount())).unzip();
+        if authorities.is_some() {
+            // The client of the object store reads its roots from there, and so do its workers.
+            let path = format!("{AUTHORITIES_DIR}/{AUTHORITIES_FILE}");
+            let variable = EnvVar { name: "SSL_CERT_FILE".to_owned(), value: Some(path), value_from: None };
+            container.env.get_or_insert_default().push(variable);
+        }
         if scratch {
             volumes.push(scratch_volume(plan));
             volume_mounts.push(VolumeMount {
@@ -179,7 +187,8 @@ fn host_aliases(plan: &TenantPlan) -> Option<Vec<HostAlias>> {
 }
 
 fn pull_secrets(names: &[String]) -> Option<Vec<LocalObjectReference>> {
-    (!names.is_empty()).then(|| names.iter().map(|name| LocalObjectReference { name: name.clone() }).collect())
+    let references = || names.iter().map(|name| LocalObjectReference { name: pull_secret_name(name) }).collect();
+    (!names.is_empty()).then(references)
 }
 
 /// Space that ends with the pod: on the node's disk, or a volume of a storage class.

@@ -5,6 +5,7 @@
 //! | `storage` | identity that reads the lake and writes work, ledger, release, journal | identity that reads landing and writes lake and journal |
 //! | `keys` | journal, ledger, draw | journal, pseudonyms, person index |
 //! | `tls` | the lake-api's certificate | – |
+//! | `pull-…` | access to the registry of images, for the kubelet | the same |
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::names::{Zone, labels};
-use crate::tenant_plan::{AccessKey, Secrets, TenantPlan};
+use crate::tenant_plan::{AccessKey, PullSecret, Secrets, TenantPlan};
 
 /// The identity at the object store.
 pub(crate) const STORAGE: &str = "storage";
@@ -21,6 +22,19 @@ pub(crate) const STORAGE: &str = "storage";
 pub(crate) const KEYS: &str = "keys";
 /// The certificate.
 pub(crate) const TLS: &str = "tls";
+
+/// What a Secret is called in a tenant's namespace that pulls images.
+pub(crate) fn pull_secret_name(name: &str) -> String {
+    format!("pull-{name}")
+}
+
+/// The secrets of a zone that pull images.
+pub(crate) fn pull_secrets(plan: &TenantPlan, zone: Zone) -> impl Iterator<Item = Secret> + '_ {
+    plan.pull_secrets.iter().map(move |PullSecret { name, config }| {
+        let data = BTreeMap::from([(".dockerconfigjson".to_owned(), config.clone())]);
+        secret(plan, zone, &pull_secret_name(name), "kubernetes.io/dockerconfigjson", data)
+    })
+}
 
 /// The secrets of a zone; none while there are no secrets.
 pub(crate) fn secrets(plan: &TenantPlan, zone: Zone) -> Vec<Secret> {

@@ -28,8 +28,18 @@ pub(crate) const TLS_DIR: &str = "/etc/oscar/tls";
 pub(crate) const PROBE_DIR: &str = "/etc/oscar/probe";
 /// Where the identity at the object store is mounted.
 pub(crate) const STORAGE_DIR: &str = "/etc/oscar/storage";
+/// Where the authorities are mounted that programs trust.
+pub(crate) const AUTHORITIES_DIR: &str = "/etc/oscar/authorities";
 /// Where spilled queries go.
 pub(crate) const SCRATCH_DIR: &str = "/scratch";
+
+/// The lake-api reads the issuers' keys again at this age of its copy.
+const COPY_SECONDS: u64 = 10;
+/// And accepts them for so much longer while the issuer is away.
+const STALE_SECONDS: u64 = 3600;
+/// How long after their fetch an issuer's keys count, in seconds: when the operator or the
+/// issuer is away for longer, every token is refused, because a key may have been withdrawn.
+pub const KEYS_COUNT_SECONDS: u64 = COPY_SECONDS + STALE_SECONDS;
 
 /// The file that an issuer's keys are projected to: a URL is no file name, its digest is.
 #[must_use]
@@ -59,9 +69,9 @@ pub(crate) fn service_config(plan: &TenantPlan, zone: Zone) -> Value {
                     "certificate": format!("{TLS_DIR}/..data/tls.crt"), "key": format!("{TLS_DIR}/..data/tls.key"),
                 },
                 "issuers": issuers,
-                // Two statements at a time, a quarter of the memory each; the rest is the
-                // service and the system's cache.
-                "limits": {"queryMemoryBytes": resources.memory_bytes() / 4, "vettingTasks": 2},
+                "limits": {
+                    "queryMemoryBytes": resources.query_memory_bytes(), "vettingTasks": resources.vetting_tasks(),
+                },
             })
         }
         Zone::Intake => json!({
@@ -96,7 +106,11 @@ fn of_issuer(issuer: &Issuer) -> Value {
     json!({
         "issuer": issuer, "audience": audience, "authorizedParties": authorized_parties,
         "jwksFile": format!("{JWKS_DIR}/..data/{}", jwks_file(issuer)),
-        // The operator fetches the keys anew; here a file is read, which costs nothing.
-        "keyRefresh": {"earlySeconds": 2, "maxAgeSeconds": 10, "staleSeconds": 3600, "cooldownSeconds": 1, "timeoutSeconds": 5},
+        // The operator fetches the keys anew and notes the time in the file; here the file is
+        // read, which costs nothing.
+        "keyRefresh": {
+            "earlySeconds": 2, "maxAgeSeconds": COPY_SECONDS, "staleSeconds": STALE_SECONDS, "cooldownSeconds": 1,
+            "timeoutSeconds": 5,
+        },
     })
 }

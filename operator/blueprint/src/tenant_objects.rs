@@ -1,19 +1,22 @@
 //! All objects of a tenant, in the order in which they are applied.
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::CronJob;
+use k8s_openapi::api::core::v1::ConfigMap;
 use oscar_permit::{CanonicalError, ProbePlan, Sha256Digest};
 
-use crate::config_map::{Files, files};
+use crate::config_map::{Files, JWKS, files};
 use crate::deployment::{deployment, service};
 use crate::names::Zone;
 use crate::namespace::namespace;
 use crate::network_policy::network_policies;
-use crate::object::{Object, ObjectError};
+use crate::object::{Kind, Object, ObjectError};
 use crate::probe_job::cron_job;
 use crate::probe_plan::probe_plan;
 use crate::resource_quota::{limit_range, resource_quota};
-use crate::secret::secrets;
+use crate::secret::{pull_secrets, secrets};
 use crate::service_account::service_accounts;
-use crate::tenant_plan::TenantPlan;
+use crate::tenant_plan::{Running, TenantPlan, Unknown};
 
 /// Why a plan has no objects.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,9 @@ pub enum BlueprintError {
 pub struct TenantObjects {
     /// In the order of application.
     pub objects: Vec<Object>,
+    /// What belongs to the tenant and is not applied now, because what it follows from is not
+    /// known: it stays as it is, or is missing for another while.
+    pub left_alone: Vec<Object>,
     /// Digest of the workspace's probe plan.
     pub workspace_probe: Sha256Digest,
     /// Digest of the intake zone's probe plan.
@@ -83,7 +89,18 @@ pub fn tenant_objects(plan: &TenantPlan) -> Result<TenantObjects, BlueprintError
     objects.push(Object::new(&deployment(plan, workspace_files.at_start))?);
     objects.push(Object::new(&cron_job(plan, Zone::Workspace, workspace_probe))?);
     objects.push(Object::new(&cron_job(plan, Zone::Intake, intake_probe))?);
-    Ok(TenantObjects { objects, workspace_probe, intake_probe, mounted: workspace_files.at_run })
+    let (objects, left_alone) = objects.into_iter().partition(|object| is_known(plan, object));
+    Ok(TenantObjects { objects, left_alone, workspace_probe, intake_probe, mounted: workspace_files.at_run })
+}
+
+/// Whether everything that an object follows from is known. A suspended tenant runs nothing,
+/// with or without secrets.
+fn is_known(plan: &TenantPlan, object: &Object) -> bool {
+    let Unknown { secrets, issuer_keys } = plan.unknown;
+    let programs = [Kind::of::<Deployment>(), Kind::of::<CronJob>()];
+    let runs = secrets && plan.running == Running::Yes && programs.contains(&object.kind);
+    let keys = issuer_keys && object.kind == Kind::of::<ConfigMap>() && object.name == JWKS;
+    !runs && !keys
 }
 
 fn push_files(
@@ -92,7 +109,7 @@ fn push_files(
     zone: Zone,
     probe: &ProbePlan,
 ) -> Result<Files, BlueprintError> {
-    for secret in secrets(plan, zone) {
+    for secret in secrets(plan, zone).into_iter().chain(pull_secrets(plan, zone)) {
         objects.push(Object::new(&secret)?);
     }
     let files = files(plan, zone, probe)?;

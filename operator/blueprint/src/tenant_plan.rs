@@ -35,6 +35,10 @@ pub struct TenantPlan {
     pub permits: Vec<DataPermit>,
     /// Its secrets; `None` until the storage is ready: then nothing runs yet.
     pub secrets: Option<Secrets>,
+    /// With what its images are pulled, as far as it is known.
+    pub pull_secrets: Vec<PullSecret>,
+    /// What it has or has not, nobody could say this time.
+    pub unknown: Unknown,
     /// Other tenants, whose doors the probes try.
     pub neighbours: Vec<Neighbour>,
     /// Its own intake zone's and workspace's services, as the probes of the other zone try them.
@@ -48,6 +52,16 @@ pub enum Running {
     Yes,
     /// Its spec says `suspend`.
     Suspended,
+}
+
+/// What could not be looked up. What follows from it is left as it is: not to know is no
+/// reason to stop a tenant's programs, nor to take its issuers' keys away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// Whether it has secrets.
+    pub secrets: bool,
+    /// Which keys its issuers had before, where one of them does not answer.
+    pub issuer_keys: bool,
 }
 
 /// Whether the gateway may reach the lake-api.
@@ -68,7 +82,7 @@ pub struct Issuer {
     pub audience: String,
     /// The clients whose tokens count.
     pub authorized_parties: Vec<String>,
-    /// Its JWKS; `None` until it was fetched once: then the lake-api is not ready.
+    /// Its JWKS, with the time of the fetch; `None` until it was fetched once: then the lake-api is not ready.
     pub jwks: Option<String>,
 }
 
@@ -87,6 +101,15 @@ pub struct Secrets {
     pub certificate: String,
     /// Its private key (PEM).
     pub certificate_key: String,
+}
+
+/// Access to a registry of images. Its debug form shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PullSecret {
+    /// What the Secret is called in the operator's namespace.
+    pub name: String,
+    /// What the kubelet reads, `.dockerconfigjson`.
+    pub config: String,
 }
 
 /// An identity at the object store.
@@ -117,6 +140,12 @@ impl fmt::Debug for Secrets {
     }
 }
 
+impl fmt::Debug for PullSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PullSecret(hidden)")
+    }
+}
+
 impl fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AccessKey(hidden)")
@@ -139,6 +168,8 @@ impl TenantPlan {
             issuers: Vec::new(),
             permits: Vec::new(),
             secrets: None,
+            pull_secrets: Vec::new(),
+            unknown: Unknown { secrets: false, issuer_keys: false },
             neighbours: Vec::new(),
             own_lake_api: None,
         }

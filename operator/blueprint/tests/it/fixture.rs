@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use oscar_blueprint::{
     AccessKey, GatewayAccess, Installation, Issuer, LakeApiImage, Neighbour, Object, ObjectStore, Peer, ProbeTargets,
-    Running, Scratch, Secrets, TenantPlan, tenant_objects,
+    Running, Scratch, Secrets, TenantPlan, Unknown, tenant_objects,
 };
 use oscar_crds::ComputeSize;
 use oscar_permit::{DataPermit, TenantName};
@@ -36,6 +36,7 @@ pub(crate) fn installation() -> Installation {
             pods: Peer::Nobody,
             person_index_bucket: "oscar-person-index".to_owned(),
         },
+        ca_bundle: None,
         probe: ProbeTargets {
             outside_tcp: address("203.0.113.10:443"),
             outside_udp: address("203.0.113.10:53"),
@@ -95,6 +96,8 @@ pub(crate) fn plan() -> TenantPlan {
         }],
         permits: vec![permit()],
         secrets: Some(secrets()),
+        pull_secrets: Vec::new(),
+        unknown: Unknown::default(),
         neighbours: vec![Neighbour {
             name: TenantName::new("beta").unwrap(),
             lake_api: Some("10.96.7.7:8443".parse().unwrap()),

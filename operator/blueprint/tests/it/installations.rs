@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oscar_blueprint::{Installation, InstallationError, Peer};
+use oscar_blueprint::{Installation, InstallationError, ObjectStore, Peer};
 
 use crate::fixture::installation;
 
@@ -44,6 +44,28 @@ fn the_store_has_addresses_that_pods_can_reach() {
     fault(|settings| settings.object_store.addresses = vec!["127.0.0.1".parse().unwrap()]);
     fault(|settings| settings.object_store.addresses = vec!["0.0.0.0".parse().unwrap()]);
     fault(|settings| settings.object_store.endpoint = "s3.example.dk".to_owned());
+}
+
+#[test]
+fn the_endpoints_host_is_a_name_or_a_bare_address() {
+    for (endpoint, host) in [
+        ("https://s3.example.dk", "s3.example.dk"),
+        ("https://s3.example.dk:8333/x", "s3.example.dk"),
+        ("http://192.0.2.10:8333", "192.0.2.10"),
+        ("https://[2001:db8::10]:8333/x", "2001:db8::10"),
+        ("https://[2001:db8::10]", "2001:db8::10"),
+    ] {
+        let store = ObjectStore { endpoint: endpoint.to_owned(), ..installation().object_store };
+        assert_eq!(store.host(), host, "{endpoint}");
+    }
+}
+
+#[test]
+fn authorities_are_certificates_and_pull_secrets_have_room() {
+    let bundle = Some("/etc/ssl/ca.crt".to_owned());
+    assert_eq!(fault(|settings| settings.ca_bundle = bundle), InstallationError::CaBundle);
+    let names = (0..5).map(|number| format!("registry-{number}")).collect();
+    assert_eq!(fault(|settings| settings.lake_api.pull_secrets = names), InstallationError::PullSecrets);
 }
 
 #[test]

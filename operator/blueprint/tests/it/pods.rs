@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oscar_blueprint::{Running, TenantPlan};
+use oscar_blueprint::{PullSecret, Running, TenantPlan, Unknown, tenant_objects};
 use serde_json::{Value, json};
 
 use crate::fixture::{installation, of_kind, one, plan};
@@ -58,6 +58,80 @@ fn a_tenant_without_secrets_or_suspended_runs_nothing() {
         assert!(of_kind(&plan, "CronJob").iter().all(|cron| cron["spec"]["suspend"] == true));
     }
     assert_eq!(of_kind(&plan(), "Deployment")[0]["spec"]["replicas"], 1);
+}
+
+#[test]
+fn no_pod_has_an_alias_for_an_address() {
+    let mut settings = installation();
+    settings.object_store.endpoint = "https://[2001:db8::10]:8333".to_owned();
+    let plan = TenantPlan { installation: Arc::new(settings), ..plan() };
+    assert!(templates(&plan).iter().all(|template| template["spec"].get("hostAliases").is_none()));
+}
+
+#[test]
+fn every_pod_trusts_the_authorities_that_are_named() {
+    let mut settings = installation();
+    settings.ca_bundle = Some("-----BEGIN CERTIFICATE-----".to_owned());
+    let trusting = TenantPlan { installation: Arc::new(settings), ..plan() };
+    for template in templates(&trusting) {
+        let container = &template["spec"]["containers"][0];
+        let variables = container["env"].as_array().unwrap();
+        let file = variables.iter().find(|variable| variable["name"] == "SSL_CERT_FILE").unwrap();
+        assert_eq!(file["value"], "/etc/oscar/authorities/ca.crt");
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        assert!(mounts.iter().any(|mount| mount["name"] == "authorities"));
+    }
+    for namespace in ["oscar-acme", "oscar-acme-intake"] {
+        let authorities = one(&trusting, "ConfigMap", namespace, "authorities");
+        assert_eq!(authorities["data"]["ca.crt"], "-----BEGIN CERTIFICATE-----");
+    }
+    let annotations = |plan: &TenantPlan| templates(plan)[0]["metadata"]["annotations"].clone();
+    assert_ne!(annotations(&trusting), annotations(&plan()), "programs read it once, at their start");
+}
+
+#[test]
+fn images_are_pulled_with_secrets_that_are_in_the_pods_own_namespace() {
+    let mut settings = installation();
+    // Named like one of the tenant's own.
+    settings.lake_api.pull_secrets = vec!["storage".to_owned()];
+    let pull_secrets = vec![PullSecret { name: "storage".to_owned(), config: "{}".to_owned() }];
+    let plan = TenantPlan { installation: Arc::new(settings), pull_secrets, ..plan() };
+    for template in templates(&plan) {
+        assert_eq!(template["spec"]["imagePullSecrets"], json!([{"name": "pull-storage"}]));
+    }
+    for namespace in ["oscar-acme", "oscar-acme-intake"] {
+        let secret = one(&plan, "Secret", namespace, "pull-storage");
+        assert_eq!(secret["type"], "kubernetes.io/dockerconfigjson");
+        assert!(secret["data"][".dockerconfigjson"].is_string());
+        assert_eq!(one(&plan, "Secret", namespace, "storage")["type"], "Opaque");
+    }
+}
+
+#[test]
+fn programs_stay_as_they_are_while_nobody_knows_of_the_secrets() {
+    let unknown = Unknown { secrets: true, issuer_keys: false };
+    let plan = TenantPlan { secrets: None, unknown, ..plan() };
+    for program in ["Deployment", "CronJob"] {
+        assert!(of_kind(&plan, program).is_empty(), "{program}");
+        let left = tenant_objects(&plan).unwrap().left_alone;
+        assert!(left.iter().any(|object| object.kind.kind == program), "{program} still belongs to the tenant");
+    }
+    assert!(!of_kind(&plan, "NetworkPolicy").is_empty() && !of_kind(&plan, "ConfigMap").is_empty());
+    let suspended = TenantPlan { running: Running::Suspended, ..plan };
+    assert_eq!(of_kind(&suspended, "Deployment")[0]["spec"]["replicas"], 0);
+    assert!(of_kind(&suspended, "CronJob").iter().all(|cron| cron["spec"]["suspend"] == true));
+}
+
+#[test]
+fn issuers_keys_stay_as_they_are_while_nobody_knows_those_of_before() {
+    let names = |plan: &TenantPlan| -> Vec<String> {
+        let config_maps = of_kind(plan, "ConfigMap").into_iter();
+        config_maps.map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(names(&plan()).contains(&"jwks".to_owned()));
+    let plan = TenantPlan { unknown: Unknown { secrets: false, issuer_keys: true }, ..plan() };
+    assert!(!names(&plan).contains(&"jwks".to_owned()) && names(&plan).contains(&"permits".to_owned()));
+    assert!(tenant_objects(&plan).unwrap().left_alone.iter().all(|object| object.name == "jwks"));
 }
 
 #[test]
