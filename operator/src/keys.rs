@@ -3,6 +3,9 @@
 //! Keys are made once. A tenant whose keys are gone while its bucket is there is not given
 //! new ones: they would not open what the old ones sealed, so a person has to restore them.
 //! Tenants' namespaces hold copies, each zone its own part; the operator never reads those.
+//!
+//! Beside the keys is recorded what was made at the object store: a bucket is found again by
+//! what it was called when it was made, not by settings that may have changed since.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,7 +19,7 @@ use oscar_blueprint::names::{MANAGED_BY, TENANT_LABEL};
 use oscar_permit::TenantName;
 
 use crate::pki::{Authority, Certificate};
-use crate::storage::Access;
+use crate::storage::{Access, Made};
 
 /// Key files of the workspace.
 const WORKSPACE_KEYS: [&str; 3] = ["journal.key", "ledger.key", "draw.key"];
@@ -25,6 +28,9 @@ const INTAKE_KEYS: [&str; 2] = ["journal.key", "pseudonyms.key"];
 /// The key of the spoke-wide person index, and of erasure certificates.
 const PERSON_INDEX_KEY: &str = "person-index.key";
 const ERASURE_KEY: &str = "erasure.key";
+/// What was made at the object store.
+const BUCKET: &str = "bucket";
+const USERS: &str = "users";
 /// The Secret of the installation's own keys.
 const SPOKE: &str = "oscar-spoke";
 /// The Secret of the certificate authority.
@@ -83,6 +89,8 @@ pub struct TenantKeys {
     version: Option<String>,
     /// Key files by name.
     files: BTreeMap<String, String>,
+    /// What was made at the object store; `None` until the storage was in order once.
+    pub made: Option<Made>,
     /// The identities at the object store.
     pub access: Option<Access>,
     /// The lake-api's certificate.
@@ -99,7 +107,7 @@ impl TenantKeys {
     fn generate() -> Self {
         let names = WORKSPACE_KEYS.iter().chain(&INTAKE_KEYS);
         let files = names.map(|name| ((*name).to_owned(), new_key())).collect();
-        Self { version: None, files, access: None, certificate: None }
+        Self { version: None, files, made: None, access: None, certificate: None }
     }
 
     /// The workspace's key files.
@@ -167,7 +175,21 @@ impl KeyStore {
         }
     }
 
-    /// Keeps changed identities or a new certificate. Key files are never written again.
+    /// What was made for a tenant at the object store, as far as its Secret is there and says
+    /// so: also one whose keys are damaged can be taken down.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn made(&self, tenant: &TenantName, tag: &str) -> Result<Option<Made>, KeysError> {
+        let name = tenant_secret(tenant, tag);
+        let Some(secret) = self.get(&name).await? else { return Ok(None) };
+        let data = secret.data.unwrap_or_default().into_iter();
+        let mut texts =
+            data.filter_map(|(field, ByteString(bytes))| Some((field, String::from_utf8(bytes).ok()?))).collect();
+        Ok(take_made(&mut texts))
+    }
+
+    /// Keeps what was made, changed identities or a new certificate. Key files are never written again.
     ///
     /// # Errors
     /// When somebody else was faster, too: the next run looks anew.
@@ -294,8 +316,12 @@ fn authority_data(authority: &Authority) -> BTreeMap<String, String> {
 }
 
 fn data_of(keys: &TenantKeys) -> BTreeMap<String, String> {
-    let TenantKeys { version: _, files, access, certificate } = keys;
+    let TenantKeys { version: _, files, made, access, certificate } = keys;
     let mut data = files.clone();
+    if let Some(Made { bucket, users }) = made {
+        data.insert(BUCKET.to_owned(), bucket.clone());
+        data.insert(USERS.to_owned(), users.to_string());
+    }
     if let Some(Access { workspace, intake, renew_at }) = access {
         for (zone, AccessKey { id, secret, session_token }) in [("workspace", workspace), ("intake", intake)] {
             data.insert(format!("{zone}.access-key-id"), id.clone());
@@ -321,6 +347,7 @@ fn tenant_keys(name: &str, secret: Secret) -> Result<TenantKeys, KeysError> {
         let key = key.filter(|key: &String| is_key(key)).ok_or_else(|| damaged(name, field))?;
         files.insert((*field).to_owned(), key);
     }
+    let made = take_made(&mut texts);
     let mut access_key = |zone: &str| -> Option<AccessKey> {
         Some(AccessKey {
             id: texts.remove(&format!("{zone}.access-key-id"))?,
@@ -334,7 +361,13 @@ fn tenant_keys(name: &str, secret: Secret) -> Result<TenantKeys, KeysError> {
     let access = both.map(|(workspace, intake)| Access { workspace, intake, renew_at });
     let certificate = texts.remove("tls.crt").zip(texts.remove("tls.key"));
     let certificate = certificate.map(|(chain, key)| Certificate { chain, key });
-    Ok(TenantKeys { version, files, access, certificate })
+    Ok(TenantKeys { version, files, made, access, certificate })
+}
+
+/// What is said to have been made. Users may be there unless it is said that they are not.
+fn take_made(texts: &mut BTreeMap<String, String>) -> Option<Made> {
+    let users = texts.remove(USERS).is_none_or(|users| users != "false");
+    texts.remove(BUCKET).map(|bucket| Made { bucket, users })
 }
 
 fn texts(name: &str, secret: Secret) -> Result<BTreeMap<String, String>, KeysError> {
@@ -385,6 +418,20 @@ mod tests {
             keys.certificate = Some(Certificate { chain: "c".to_owned(), key: "k".to_owned() });
             assert_eq!(round(&keys), keys);
         }
+        for users in [true, false] {
+            keys.made = Some(Made { bucket: "oscar-acme-1a2b3c4d".to_owned(), users });
+            assert_eq!(round(&keys), keys);
+        }
+    }
+
+    #[test]
+    fn users_may_be_there_unless_it_is_recorded_that_they_are_not() {
+        let bucket = || (BUCKET.to_owned(), "b".to_owned());
+        let made = |users: &[&str]| {
+            let users = users.iter().map(|users| (USERS.to_owned(), (*users).to_owned()));
+            take_made(&mut users.chain([bucket()]).collect()).unwrap().users
+        };
+        assert!(made(&[]) && made(&["true"]) && made(&["what"]) && !made(&["false"]));
     }
 
     #[test]

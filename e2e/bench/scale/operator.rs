@@ -88,7 +88,7 @@ impl StorageProvider for Memory {
             intake: key("intake"),
             renew_at: None,
         });
-        Ok(Ensured { bucket: tenant.bucket(&self.prefix), access, guarantees: Guarantees::default() })
+        Ok(Ensured { bucket: tenant.bucket(&self.prefix), users: false, access, guarantees: Guarantees::default() })
     }
 
     async fn retire(&self, _: &TenantStorage) -> Result<(), StorageError> {

@@ -32,6 +32,15 @@ pub enum StorageError {
     /// The bucket belongs to somebody else.
     #[error("the bucket {0} exists and is not ours; choose another storage.bucketPrefix")]
     Foreign(String),
+    /// The tenant's bucket was removed.
+    #[error(
+        "the bucket {0} is gone; restore it with all that it held, or delete the tenant: a new bucket would have \
+         forgotten what was released"
+    )]
+    Gone(String),
+    /// The recorded bucket is another tenant's.
+    #[error("the bucket {0} is recorded and is not this tenant's; restore the tenant's Secret from a backup")]
+    Misrecorded(String),
     /// Something could not be removed.
     #[error("{objects} objects and {identities} identities remain after erasure")]
     Remains {
@@ -72,7 +81,8 @@ impl StorageError {
             Self::Call { transient: true, .. } => "StoreUnavailable",
             Self::Call { transient: false, .. } => "StoreRefuses",
             Self::Race { .. } => "StoreIgnoresPutIfAbsent",
-            Self::Foreign(_) => "BucketNotOurs",
+            Self::Foreign(_) | Self::Misrecorded(_) => "BucketNotOurs",
+            Self::Gone(_) => "BucketGone",
             Self::Remains { .. } => "NotErased",
         }
     }
@@ -83,7 +93,7 @@ impl StorageError {
         match self {
             Self::Call { transient, .. } => *transient,
             Self::Remains { .. } | Self::Queued => true,
-            Self::Race { .. } | Self::Foreign(_) => false,
+            Self::Race { .. } | Self::Foreign(_) | Self::Gone(_) | Self::Misrecorded(_) => false,
         }
     }
 }

@@ -9,6 +9,10 @@
 //! ```
 //!
 //! Everything is safe to run again, and runs again until it is done.
+//!
+//! A bucket is made once. From then on it is the one that was recorded ([`Made`]), whatever the
+//! settings say by now; one that is gone is never made again: a journal that begins anew has
+//! forgotten what was released.
 
 mod bucket;
 mod credentials;
@@ -45,13 +49,30 @@ pub struct TenantStorage {
     pub landing_retention_days: u32,
     /// The bucket of the spoke-wide person index, which intake reads and writes.
     pub person_index_bucket: String,
+    /// What was made for it before; `None` until its storage was in order once.
+    pub made: Option<Made>,
+}
+
+/// What a store was found to hold for a tenant, recorded when its storage was first in order.
+/// Names follow from it and no more from the settings, which may be others by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The bucket.
+    pub bucket: String,
+    /// Whether the tenant's identities are users, or were and may still be there.
+    pub users: bool,
 }
 
 impl TenantStorage {
-    /// The bucket.
+    /// The bucket: the one that was made, else the one to make.
     #[must_use]
     pub fn bucket(&self, prefix: &str) -> String {
-        format!("{prefix}-{}-{}", self.tenant, self.tag)
+        self.made.as_ref().map_or_else(|| format!("{prefix}{}", self.bucket_end()), |made| made.bucket.clone())
+    }
+
+    /// What the tenant's bucket is called behind the prefix.
+    fn bucket_end(&self) -> String {
+        format!("-{}-{}", self.tenant, self.tag)
     }
 }
 
@@ -64,6 +85,13 @@ pub struct Access {
     pub intake: AccessKey,
     /// When they are to be replaced; `None` for ever.
     pub renew_at: Option<SystemTime>,
+}
+
+impl Access {
+    /// Whether the identities are users' keys, which serve until they are removed.
+    const fn is_of_users(&self) -> bool {
+        self.workspace.session_token.is_none() || self.intake.session_token.is_none()
+    }
 }
 
 /// What the store does by itself, found out and not assumed.
@@ -80,6 +108,8 @@ pub struct Guarantees {
 pub struct Ensured {
     /// The bucket.
     pub bucket: String,
+    /// Whether the identities are users, or were and may still be there.
+    pub users: bool,
     /// The identities.
     pub access: Access,
     /// What the store guards by itself.
@@ -90,7 +120,8 @@ pub struct Ensured {
 #[async_trait]
 pub trait StorageProvider: Send + Sync {
     /// Makes or mends a tenant's bucket and identities. `known` are the identities made
-    /// before; they are kept while the store still knows them and they need no renewal.
+    /// before; they are kept while the store still knows them and they need no renewal. A
+    /// bucket that was made before is looked for and never made again.
     ///
     /// # Errors
     /// See [`StorageError`]; what was made stays and is found by the next call.

@@ -53,6 +53,27 @@ struct Visit {
     landing_retention_days: u32,
 }
 
+/// How what a tenant has at the store is called.
+#[derive(Debug)]
+struct Names {
+    bucket: String,
+    workspace: String,
+    intake: String,
+}
+
+impl Names {
+    /// The names that begin with `prefix`, or with what the bucket was given when it was made.
+    fn of(tenant: &TenantStorage, prefix: &str) -> Result<Self, StorageError> {
+        let bucket = tenant.bucket(prefix);
+        let Some(prefix) = bucket.strip_suffix(&tenant.bucket_end()) else {
+            return Err(StorageError::Misrecorded(bucket));
+        };
+        let user = |zone| user_name(prefix, tenant.tenant.as_str(), &tenant.tag, zone);
+        let (workspace, intake) = (user("workspace"), user("intake"));
+        Ok(Self { bucket, workspace, intake })
+    }
+}
+
 impl S3Storage {
     /// A provider for the store that `store` names, with whatever credentials the SDK finds:
     /// environment, profile, web identity.
@@ -94,8 +115,30 @@ impl S3Storage {
         })
     }
 
-    fn user(&self, tenant: &TenantStorage, zone: &str) -> String {
-        user_name(&self.settings.bucket_prefix, tenant.tenant.as_str(), &tenant.tag, zone)
+    fn names(&self, tenant: &TenantStorage) -> Result<Names, StorageError> {
+        Names::of(tenant, &self.settings.bucket_prefix)
+    }
+
+    /// Whether the tenant has users, or may still have some of the time before sessions.
+    fn may_have_users(&self, tenant: &TenantStorage) -> bool {
+        matches!(self.settings.identities, Identities::Users { .. })
+            || tenant.made.as_ref().is_some_and(|made| made.users)
+    }
+
+    async fn remove_users(&self, names: &Names) -> Result<(), StorageError> {
+        for user in [&names.workspace, &names.intake] {
+            identity::remove_user(&self.clients.iam, user).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the bucket, once; later it is there or lost.
+    async fn ensure_bucket(&self, name: &str, tenant: &TenantStorage) -> Result<(), StorageError> {
+        match tenant.made {
+            None => bucket::create(&self.clients.s3, name, &self.region).await,
+            Some(_) if erase::exists(&self.clients.s3, name).await? => Ok(()),
+            Some(_) => Err(StorageError::Gone(name.to_owned())),
+        }
     }
 
     /// The bucket of the person index is the installation's, made once; no tenant's storage is
@@ -115,22 +158,24 @@ impl S3Storage {
 
     async fn ensure_access(
         &self,
-        name: &str,
+        names: &Names,
         tenant: &TenantStorage,
         known: Option<&Access>,
     ) -> Result<Access, StorageError> {
-        let policies =
-            [("workspace", workspace_policy(name)), ("intake", intake_policy(name, &tenant.person_index_bucket))];
+        let Names { bucket, workspace, intake } = names;
+        let zones = [
+            ("workspace", workspace, workspace_policy(bucket)),
+            ("intake", intake, intake_policy(bucket, &tenant.person_index_bucket)),
+        ];
         let due = known.and_then(|known| known.renew_at).is_some_and(|at| at <= SystemTime::now());
         let mut keys = Vec::with_capacity(2);
         let mut renew_at = known.and_then(|known| known.renew_at).filter(|_| !due);
-        for (zone, policy) in &policies {
+        for (zone, user, policy) in &zones {
             let before = known.map(|known| if *zone == "workspace" { &known.workspace } else { &known.intake });
             let key = match &self.settings.identities {
                 Identities::Users { rotate_after_days } => {
-                    let user = self.user(tenant, zone);
-                    identity::ensure_user(&self.clients.iam, &user, policy).await?;
-                    let key = identity::ensure_key(&self.clients.iam, &user, before, due).await?;
+                    identity::ensure_user(&self.clients.iam, user, policy).await?;
+                    let key = identity::ensure_key(&self.clients.iam, user, before, due).await?;
                     if before != Some(&key) {
                         renew_at = Some(identity::renew_at(*rotate_after_days));
                     }
@@ -172,54 +217,55 @@ fn user_name(prefix: &str, tenant: &str, tag: &str, zone: &str) -> String {
 #[async_trait]
 impl StorageProvider for S3Storage {
     async fn ensure(&self, tenant: &TenantStorage, known: Option<&Access>) -> Result<Ensured, StorageError> {
-        let bucket = tenant.bucket(&self.settings.bucket_prefix);
+        let names = self.names(tenant)?;
+        let (bucket, mut users) = (names.bucket.clone(), self.may_have_users(tenant));
         let due = known.is_none_or(|known| known.renew_at.is_some_and(|at| at <= SystemTime::now()));
         let recent = self.recent(&bucket, tenant);
         let guarantees = self.ensure_shared().await?;
         if let (true, Some(access), false) = (recent, known, due) {
-            return Ok(Ensured { bucket, access: access.clone(), guarantees });
+            return Ok(Ensured { bucket, users, access: access.clone(), guarantees });
         }
         // First of all: whoever comes again soon would only do the rest in vain.
         let _place = match (self.identity_queue.try_acquire(), known) {
             (Ok(place), _) => place,
             // Only looked after: that has time until the next reconcile.
-            (Err(_), Some(access)) if !due => return Ok(Ensured { bucket, access: access.clone(), guarantees }),
+            (Err(_), Some(access)) if !due => return Ok(Ensured { bucket, users, access: access.clone(), guarantees }),
             (Err(_), _) => return Err(StorageError::Queued),
         };
         let (s3, days) = (&self.clients.s3, tenant.landing_retention_days);
         if !recent {
-            bucket::create(s3, &bucket, &self.region).await?;
+            self.ensure_bucket(&bucket, tenant).await?;
             bucket::configure(s3, &bucket, days, &self.settings.encryption, guarantees).await?;
         }
         let _turn = self.identity_calls.acquire().await.map_err(|_| StorageError::Queued)?;
-        let access = self.ensure_access(&bucket, tenant, known).await?;
+        let access = self.ensure_access(&names, tenant, known).await?;
+        // Pods have sessions since the visit before this one, and hold no user's key any more.
+        if users && !access.is_of_users() && known.is_some_and(|known| !known.is_of_users()) {
+            match self.remove_users(&names).await {
+                Ok(()) => users = false,
+                // The tenant's storage is in order without it; it does not go before they do.
+                Err(error) => tracing::warn!(bucket, %error, "a tenant's users of before could not be removed"),
+            }
+        }
         self.visits.lock().insert(bucket.clone(), Visit { at: Instant::now(), landing_retention_days: days });
-        Ok(Ensured { bucket, access, guarantees })
+        Ok(Ensured { bucket, users, access, guarantees })
     }
 
     async fn retire(&self, tenant: &TenantStorage) -> Result<(), StorageError> {
-        match &self.settings.identities {
-            Identities::Users { .. } => {
-                for zone in ["workspace", "intake"] {
-                    identity::remove_user(&self.clients.iam, &self.user(tenant, zone)).await?;
-                }
-                Ok(())
-            }
-            Identities::Sessions { .. } => Ok(()),
-        }
+        if self.may_have_users(tenant) { self.remove_users(&self.names(tenant)?).await } else { Ok(()) }
     }
 
     async fn erase(&self, tenant: &TenantStorage) -> Result<Erased, StorageError> {
         // Identities first: nobody writes any more while the bucket is emptied.
         self.retire(tenant).await?;
-        let name = tenant.bucket(&self.settings.bucket_prefix);
-        let erased = erase::bucket(&self.clients.s3, &name).await?;
-        self.visits.lock().remove(&name);
-        let remains = usize::from(erase::exists(&self.clients.s3, &name).await?);
+        let Names { bucket, workspace, intake } = self.names(tenant)?;
+        let erased = erase::bucket(&self.clients.s3, &bucket).await?;
+        self.visits.lock().remove(&bucket);
+        let remains = usize::from(erase::exists(&self.clients.s3, &bucket).await?);
         let mut identities = 0;
-        if matches!(self.settings.identities, Identities::Users { .. }) {
-            for zone in ["workspace", "intake"] {
-                identities += usize::from(identity::exists(&self.clients.iam, &self.user(tenant, zone)).await?);
+        if self.may_have_users(tenant) {
+            for user in [&workspace, &intake] {
+                identities += usize::from(identity::exists(&self.clients.iam, user).await?);
             }
         }
         if remains + identities > 0 {

@@ -17,16 +17,17 @@ use serde_json::json;
 
 const PERSON_INDEX: &str = "oscar-person-index";
 
-fn tenant(name: &str, tag: &str) -> TenantStorage {
+pub(crate) fn tenant(name: &str, tag: &str) -> TenantStorage {
     TenantStorage {
         tenant: TenantName::new(name).unwrap(),
         tag: tag.to_owned(),
         landing_retention_days: 30,
         person_index_bucket: PERSON_INDEX.to_owned(),
+        made: None,
     }
 }
 
-fn users() -> StorageSettings {
+pub(crate) fn users() -> StorageSettings {
     StorageSettings {
         bucket_prefix: "oscar".to_owned(),
         endpoint: None,
@@ -36,7 +37,7 @@ fn users() -> StorageSettings {
 }
 
 /// The provider with the server's administrator.
-async fn provider(server: &SeaweedFs, settings: StorageSettings) -> S3Storage {
+pub(crate) async fn provider(server: &SeaweedFs, settings: StorageSettings) -> S3Storage {
     let store = ObjectStore {
         endpoint: server.endpoint(),
         region: server.region().to_owned(),
@@ -49,7 +50,7 @@ async fn provider(server: &SeaweedFs, settings: StorageSettings) -> S3Storage {
     S3Storage::with_credentials(settings, &store, Some(credentials)).await
 }
 
-fn client(server: &SeaweedFs, key: &AccessKey) -> aws_sdk_s3::Client {
+pub(crate) fn client(server: &SeaweedFs, key: &AccessKey) -> aws_sdk_s3::Client {
     let credentials = Credentials::new(&key.id, &key.secret, key.session_token.clone(), None, "test");
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -61,7 +62,7 @@ fn client(server: &SeaweedFs, key: &AccessKey) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config)
 }
 
-fn iam(server: &SeaweedFs) -> aws_sdk_iam::Client {
+pub(crate) fn iam(server: &SeaweedFs) -> aws_sdk_iam::Client {
     let config = aws_sdk_iam::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(server.region().to_owned()))
@@ -71,7 +72,7 @@ fn iam(server: &SeaweedFs) -> aws_sdk_iam::Client {
     aws_sdk_iam::Client::from_conf(config)
 }
 
-fn administrator(server: &SeaweedFs) -> AccessKey {
+pub(crate) fn administrator(server: &SeaweedFs) -> AccessKey {
     AccessKey { id: server.access_key().to_owned(), secret: server.secret_key().to_owned(), session_token: None }
 }
 
@@ -99,7 +100,7 @@ async fn rights(client: &aws_sdk_s3::Client, bucket: &str, key: &str) -> String 
 }
 
 /// New identities and rights reach every part of the server within a moment.
-async fn until_known(client: &aws_sdk_s3::Client, bucket: &str) {
+pub(crate) async fn until_known(client: &aws_sdk_s3::Client, bucket: &str) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     while let Err(error) = client.list_objects_v2().bucket(bucket).prefix("lake/").send().await {
         assert!(tokio::time::Instant::now() < deadline, "{error:?}");
