@@ -18,12 +18,13 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub struct Failures(Mutex<HashMap<String, u32>>);
 
 impl Failures {
-    /// After a failure: when to try again.
-    pub fn after_failure(&self, object: &str, transient: bool) -> Action {
+    /// After a failure: when to try again, and `at_most` so late, where something else is due.
+    pub fn after_failure(&self, object: &str, transient: bool, at_most: Option<Duration>) -> Action {
         let mut failures = self.0.lock();
         let count = failures.entry(object.to_owned()).or_default();
         *count = count.saturating_add(1);
-        Action::requeue(if transient { breath(*count, rand::random()) } else { PATIENCE })
+        let wait = if transient { breath(*count, rand::random()) } else { PATIENCE };
+        Action::requeue(at_most.map_or(wait, |at_most| wait.min(at_most)))
     }
 
     /// After a success.
@@ -54,13 +55,21 @@ mod tests {
     #[test]
     fn what_needs_a_person_waits_for_a_change() {
         let failures = Failures::default();
-        assert_eq!(failures.after_failure("a", false), Action::requeue(PATIENCE));
+        assert_eq!(failures.after_failure("a", false, None), Action::requeue(PATIENCE));
+    }
+
+    #[test]
+    fn a_door_that_closes_sooner_is_not_waited_past() {
+        let failures = Failures::default();
+        let (soon, late) = (Duration::from_mins(2), Duration::from_hours(2));
+        assert_eq!(failures.after_failure("a", false, Some(soon)), Action::requeue(soon));
+        assert_eq!(failures.after_failure("a", false, Some(late)), Action::requeue(PATIENCE));
     }
 
     #[test]
     fn a_success_ends_the_row() {
         let failures = Failures::default();
-        let _ = failures.after_failure("a", true);
+        let _ = failures.after_failure("a", true, None);
         failures.after_success("a");
         assert!(failures.0.lock().is_empty());
     }

@@ -8,11 +8,10 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use oscar_blueprint::names::BREAK_GLASS;
 use oscar_blueprint::{Kind, Object};
 use oscar_permit::{CanonicalError, Sha256Digest, canonical_json};
 use parking_lot::Mutex;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::ownership::{foreign_fields, removal_patch};
 use super::seen::{DIGEST_ANNOTATION, Seen};
@@ -106,8 +105,8 @@ type Place = (String, String, String);
 #[derive(Clone)]
 pub struct Applier {
     client: Client,
-    manager: &'static str,
-    mirrors: Arc<HashMap<Kind, Arc<Mirror<Seen>>>>,
+    pub(super) manager: &'static str,
+    pub(super) mirrors: Arc<HashMap<Kind, Arc<Mirror<Seen>>>>,
     /// Kinds that are not watched: what was applied, and when.
     unwatched: Arc<Mutex<HashMap<Place, (String, Instant)>>>,
     /// Kinds that are watched: which fields were ours when this process last applied the object.
@@ -137,8 +136,7 @@ impl Applier {
     /// # Errors
     /// See [`ApplyError`].
     pub async fn apply(&self, object: &Object) -> Result<Written, ApplyError> {
-        let bytes = canonical_json(&object.json).map_err(|error| ApplyError::Canonical(object.to_string(), error))?;
-        let digest = Sha256Digest::of(bytes).to_string();
+        let digest = digest_of(object)?;
         let seen = self.seen(object);
         if self.is_right(object, seen.as_ref(), &digest) {
             return Ok(Written::Nothing);
@@ -197,6 +195,15 @@ impl Applier {
         Ok(())
     }
 
+    /// Whether an object is there as this process, or one before it, has applied it. Of a kind
+    /// that is not watched nobody can say so.
+    #[must_use]
+    pub fn stands(&self, object: &Object) -> bool {
+        let (Some(seen), Ok(digest)) = (self.seen(object), digest_of(object)) else { return false };
+        let applied = self.applied.lock().get(&place(object)).copied();
+        seen.is(&digest) && applied.is_none_or(|own| own == seen.own)
+    }
+
     /// What is remembered of an object.
     #[must_use]
     pub fn seen(&self, object: &Object) -> Option<Seen> {
@@ -207,24 +214,6 @@ impl Applier {
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<Seen> {
         self.mirrors.get(&Kind::of::<Namespace>())?.get("", name)
-    }
-
-    /// Takes a break-glass entry off a namespace.
-    ///
-    /// # Errors
-    /// When the API server does not take it.
-    pub async fn clear_entry(&self, namespace: &str) -> Result<(), ApplyError> {
-        let kind = Kind::of::<Namespace>();
-        let nothing: Map<String, Value> = BREAK_GLASS.iter().map(|key| ((*key).to_owned(), Value::Null)).collect();
-        let patch = Patch::Merge(json!({"metadata": {"annotations": nothing}}));
-        let params = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
-        let answer = self.api(kind, None).patch(namespace, &params, &patch).await;
-        let answer = answer
-            .map_err(|source| ApplyError::Api { object: format!("Namespace {namespace}"), source: Box::new(source) })?;
-        if let Some(mirror) = self.mirrors.get(&kind) {
-            mirror.insert((String::new(), namespace.to_owned()), Seen::of(&answer.metadata, self.manager));
-        }
-        Ok(())
     }
 
     /// The objects of one kind in a namespace.
@@ -329,6 +318,11 @@ impl Applier {
             Err(ApplyError::Contested { object: object.to_string(), hands: hands.to_owned() })
         }
     }
+}
+
+fn digest_of(object: &Object) -> Result<String, ApplyError> {
+    let bytes = canonical_json(&object.json).map_err(|error| ApplyError::Canonical(object.to_string(), error))?;
+    Ok(Sha256Digest::of(bytes).to_string())
 }
 
 fn place(object: &Object) -> Place {

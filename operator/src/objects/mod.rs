@@ -11,6 +11,7 @@
 //! back what we had said; what was added beside it is removed, or the object is made anew.
 
 mod apply;
+mod entry;
 mod ownership;
 mod seen;
 
@@ -70,21 +71,31 @@ impl Objects<Prepared> {
         Self { list, state: Prepared }
     }
 
-    /// Applies all, in order, and stops at the first that fails.
-    ///
-    /// # Errors
-    /// See [`ApplyError`]; what was applied before stays and is found by the next run.
-    pub async fn apply(self, applier: &Applier) -> Result<Objects<Applied>, ApplyError> {
+    /// Applies all, in order, and stops at the first that fails. What was applied before stays
+    /// and is told of in any case, and at once to `changed`: a policy that was mended was open,
+    /// whatever fails or hangs behind it.
+    pub async fn apply(
+        self,
+        applier: &Applier,
+        changed: impl Fn(&Change) + Send,
+    ) -> (Objects<Applied>, Result<(), ApplyError>) {
         let mut state = Applied { writes: 0, changes: Vec::new() };
+        let mut end = Ok(());
         for object in &self.list {
-            let (requests, hands) = match applier.apply(object).await? {
-                Written::Nothing => continue,
-                Written::Applied { requests } => (requests, None),
-                Written::Repaired { requests, hands } => (requests, Some(hands)),
+            let (requests, hands) = match applier.apply(object).await {
+                Ok(Written::Nothing) => continue,
+                Ok(Written::Applied { requests }) => (requests, None),
+                Ok(Written::Repaired { requests, hands }) => (requests, Some(hands)),
+                Err(error) => {
+                    end = Err(error);
+                    break;
+                }
             };
             state.writes += requests;
-            state.changes.push(Change::of(object, hands));
+            let change = Change::of(object, hands);
+            changed(&change);
+            state.changes.push(change);
         }
-        Ok(Objects { list: self.list, state })
+        (Objects { list: self.list, state }, end)
     }
 }

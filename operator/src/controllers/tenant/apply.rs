@@ -9,7 +9,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use oscar_blueprint::names::{GATEWAY_POLICY, LAKE_API, MOUNTED_ANNOTATION, Zone};
-use oscar_blueprint::{Kind, Object, TenantObjects, TenantPlan, probe_job};
+use oscar_blueprint::{GatewayAccess, Kind, TenantObjects, TenantPlan, probe_job};
 use oscar_permit::{Sha256Digest, TenantName};
 use serde_json::json;
 
@@ -22,20 +22,26 @@ use crate::world::TENANT_MANAGER;
 /// write, and the answer to it another reconcile.
 const TOLD_AGAIN: i64 = 2_000;
 
-/// Applies a tenant's objects and removes what is not among them.
-///
-/// # Errors
-/// See [`ApplyError`].
+/// Applies a tenant's objects and removes what is not among them. What was changed is told of
+/// also when something failed; a firewall that this finds to have been open under `gateway` is
+/// noted at once.
 pub(crate) async fn apply(
     context: &Context,
     plan: &TenantPlan,
     objects: &TenantObjects,
-) -> Result<Objects<Applied>, ApplyError> {
-    let mut applied = Objects::<Prepared>::prepared(objects.objects.clone()).apply(&context.applier).await?;
-    let removed = prune(context, plan, &objects.objects).await?;
-    applied.state.writes += removed.len();
-    applied.state.changes.extend(removed);
-    Ok(applied)
+    gateway: GatewayAccess,
+) -> (Applied, Result<(), ApplyError>) {
+    let changed = |change: &Change| {
+        if let (true, Some(namespace)) = (opened(change, gateway), &change.namespace) {
+            context.disturbances.note(namespace, Timestamp::now());
+        }
+    };
+    let prepared = Objects::<Prepared>::prepared(objects.objects.clone());
+    let (Objects { list: _, state: mut applied }, mut end) = prepared.apply(&context.applier, changed).await;
+    if end.is_ok() {
+        end = prune(context, plan, objects, &mut applied, changed).await;
+    }
+    (applied, end)
 }
 
 /// Takes a tenant off the gateway at once, whatever else is to be done or fails; returns the
@@ -53,17 +59,32 @@ pub(crate) async fn withdraw_gateway(context: &Context, tenant: &TenantName) -> 
 }
 
 /// Whether a change says that the firewall was open for a while: somebody has laid hands on a
-/// policy, or one was missing of a firewall that had `held`. The gateway's own policy comes
-/// and goes by our own hand.
+/// policy, or one was missing or not as it was under an open `gateway`, which is open only where
+/// this very firewall was measured before. The gateway's own policy comes and goes by our own
+/// hand.
 #[must_use]
-pub(crate) fn opened_the_firewall(change: &Change, held: bool) -> bool {
+pub(crate) fn opened(change: &Change, gateway: GatewayAccess) -> bool {
     let Change { kind, namespace: _, name, hands } = change;
-    *kind == Kind::of::<NetworkPolicy>() && (hands.is_some() || (held && name != GATEWAY_POLICY))
+    let was_whole = gateway == GatewayAccess::Open && name != GATEWAY_POLICY;
+    *kind == Kind::of::<NetworkPolicy>() && (hands.is_some() || was_whole)
+}
+
+/// Whether every policy of the firewall is there as it should be; the gateway's own only opens.
+#[must_use]
+pub(crate) fn firewall_stands(context: &Context, objects: &TenantObjects) -> bool {
+    let policies = objects.objects.iter().filter(|object| object.kind == Kind::of::<NetworkPolicy>());
+    policies.filter(|policy| policy.name != GATEWAY_POLICY).all(|policy| context.applier.stands(policy))
 }
 
 /// Removes whatever of the kinds that we apply is in a tenant's namespaces and not wanted.
 /// The namespaces are ours alone, so it does not matter who made it.
-async fn prune(context: &Context, plan: &TenantPlan, wanted: &[Object]) -> Result<Vec<Change>, ApplyError> {
+async fn prune(
+    context: &Context,
+    plan: &TenantPlan,
+    objects: &TenantObjects,
+    applied: &mut Applied,
+    changed: impl Fn(&Change) + Send,
+) -> Result<(), ApplyError> {
     let kinds = [
         Kind::of::<NetworkPolicy>(),
         Kind::of::<CronJob>(),
@@ -72,11 +93,12 @@ async fn prune(context: &Context, plan: &TenantPlan, wanted: &[Object]) -> Resul
         Kind::of::<ConfigMap>(),
         Kind::of::<ServiceAccount>(),
     ];
-    let wanted: BTreeSet<(Kind, &str, &str)> = wanted
+    let wanted: BTreeSet<(Kind, &str, &str)> = objects
+        .objects
         .iter()
+        .chain(&objects.left_alone)
         .filter_map(|object| Some((object.kind, object.namespace.as_deref()?, object.name.as_str())))
         .collect();
-    let mut removed = Vec::new();
     for zone in Zone::ALL {
         let namespace = zone.namespace(&plan.name);
         for kind in kinds {
@@ -92,12 +114,15 @@ async fn prune(context: &Context, plan: &TenantPlan, wanted: &[Object]) -> Resul
                     );
                     context.applier.remove(kind, &namespace, &name).await?;
                     let hands = (!seen.ours).then(|| "somebody else".to_owned());
-                    removed.push(Change { kind, namespace: Some(namespace.clone()), name, hands });
+                    applied.writes += 1;
+                    let change = Change { kind, namespace: Some(namespace.clone()), name, hands };
+                    changed(&change);
+                    applied.changes.push(change);
                 }
             }
         }
     }
-    Ok(removed)
+    Ok(())
 }
 
 /// Scheduled runs belong to the controller of extracts.
@@ -173,4 +198,28 @@ pub(crate) async fn measure(
         }
     }
     Ok(zones.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_was_missing_under_an_open_gateway_has_opened_the_firewall() {
+        let change = |name: &str, hands: Option<&str>| Change {
+            kind: Kind::of::<NetworkPolicy>(),
+            namespace: Some("oscar-acme".to_owned()),
+            name: name.to_owned(),
+            hands: hands.map(str::to_owned),
+        };
+        let missing = change("deny-all", None);
+        // Also while it is measured anew, for which the gateway stays open.
+        assert!(opened(&missing, GatewayAccess::Open));
+        assert!(!opened(&missing, GatewayAccess::Withdrawn), "one that is made for the first time");
+        assert!(opened(&change("deny-all", Some("kubectl")), GatewayAccess::Withdrawn));
+        assert!(!opened(&change(GATEWAY_POLICY, None), GatewayAccess::Open), "ours to give and to take");
+        assert!(opened(&change(GATEWAY_POLICY, Some("kubectl")), GatewayAccess::Open));
+        let service = Change { kind: Kind::of::<Service>(), ..change("lake-api", Some("kubectl")) };
+        assert!(!opened(&service, GatewayAccess::Open));
+    }
 }

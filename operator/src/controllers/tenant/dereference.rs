@@ -8,22 +8,25 @@ use std::net::{IpAddr, SocketAddr};
 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
-use kube::Resource;
+use kube::api::Api;
 use oscar_blueprint::names::{API_PORT, LAKE_API, PROBE, Role, Zone};
-use oscar_blueprint::{Kind, Neighbour};
+use oscar_blueprint::{Kind, Neighbour, PullSecret};
 use oscar_crds::{DataPermit, Tenant};
 use oscar_permit::TenantName;
 
 use super::isolation::{Measurement, Pending};
 use super::lake_api::{LakeApiReport, Silence};
 use crate::authority;
+use crate::controllers::claim::Claim;
 use crate::controllers::context::{Context, tag_of};
+use crate::controllers::data_permit::claim_of;
 use crate::jwks::Keys;
 use crate::keys::{KeysError, TenantKeys};
 use crate::pki::PkiError;
+use crate::pull_secrets::{PullSecretError, pull_secrets};
 use crate::ring::tried_by;
 use crate::sight::{DeploymentSight, PodSight};
-use crate::storage::{Ensured, StorageError, TenantStorage};
+use crate::storage::{Ensured, Made, StorageError, TenantStorage};
 
 /// Why the step failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,8 @@ pub(crate) struct Found {
     pub(crate) keys: Result<TenantKeys, KeysError>,
     /// Why there is no new certificate; an old one may still serve.
     pub(crate) certificate_fault: Option<PkiError>,
+    /// With what its images are pulled.
+    pub(crate) pull_secrets: Result<Vec<PullSecret>, PullSecretError>,
     /// The issuers' keys, in the order of the spec.
     pub(crate) issuer_keys: Vec<Keys>,
     /// Other tenants.
@@ -83,11 +88,13 @@ pub(crate) async fn dereference(context: &Context, tenant: &Tenant) -> Result<Fo
     let (keys, storage, certificate_fault) = secrets(context, tenant, &name, &uid).await;
     let (measurements, pending_probes) = probes(context, &name);
     let pods = lake_api_pods(context, &name);
+    let secrets_at_home = Api::namespaced(context.client.clone(), &context.namespace);
     Ok(Found {
-        permits: permits(context, &name, &uid),
+        permits: permits(context, name.as_str(), &uid),
         storage,
         keys,
         certificate_fault,
+        pull_secrets: pull_secrets(&secrets_at_home, &context.installation().lake_api.pull_secrets).await,
         issuer_keys: tenant.spec.issuers.iter().map(|issuer| context.jwks.get(&issuer.issuer)).collect(),
         neighbours: neighbours(context, &name),
         own_lake_api: context.world.services.get(&Zone::Workspace.namespace(&name), LAKE_API),
@@ -105,12 +112,21 @@ pub(crate) async fn dereference(context: &Context, tenant: &Tenant) -> Result<Fo
 
 /// What the store is to hold for a tenant.
 #[must_use]
-pub(crate) fn tenant_storage(context: &Context, tenant: &Tenant, name: &TenantName, uid: &str) -> TenantStorage {
+pub(crate) fn tenant_storage(
+    context: &Context,
+    tenant: &Tenant,
+    name: &TenantName,
+    uid: &str,
+    made: Option<Made>,
+) -> TenantStorage {
+    // A Secret of before buckets were recorded there: the status names the bucket.
+    let named = || tenant.status.as_ref()?.bucket.clone().map(|bucket| Made { bucket, users: true });
     TenantStorage {
+        made: made.or_else(named),
         tenant: name.clone(),
         tag: tag_of(uid),
         landing_retention_days: tenant.spec.storage.landing_retention_days,
-        person_index_bucket: context.installation.object_store.person_index_bucket.clone(),
+        person_index_bucket: context.installation().object_store.person_index_bucket.clone(),
     }
 }
 
@@ -132,9 +148,11 @@ async fn secrets(
         }
     };
     let before = keys.clone();
-    let storage = context.storage.ensure(&tenant_storage(context, tenant, name, uid), keys.access.as_ref()).await;
-    if let Ok(ensured) = &storage {
-        keys.access = Some(ensured.access.clone());
+    let wanted = tenant_storage(context, tenant, name, uid, keys.made.clone());
+    let storage = context.storage.ensure(&wanted, keys.access.as_ref()).await;
+    if let Ok(Ensured { bucket, users, access, guarantees: _ }) = &storage {
+        keys.made = Some(Made { bucket: bucket.clone(), users: *users });
+        keys.access = Some(access.clone());
     }
     let certificate_fault = certificate(context, name, &mut keys).await.err();
     if keys != before
@@ -163,26 +181,20 @@ async fn certificate(context: &Context, name: &TenantName, keys: &mut TenantKeys
     Ok(())
 }
 
-/// The permits that name the tenant and are not a predecessor's.
-fn permits(context: &Context, name: &TenantName, uid: &str) -> Vec<DataPermit> {
+/// The permits that name the tenant and are its own: its controller has made them so. A
+/// predecessor's never become so.
+pub(crate) fn permits(context: &Context, name: &str, uid: &str) -> Vec<DataPermit> {
     let mut permits: Vec<DataPermit> = context
         .permits
         .state()
         .iter()
         .filter_map(|guard| guard.0.as_ref().ok())
-        .filter(|permit| permit.spec.tenant == name.as_str() && permit.metadata.deletion_timestamp.is_none())
-        .filter(|permit| belongs(permit.meta().owner_references.as_deref().unwrap_or_default(), uid))
+        .filter(|permit| permit.spec.tenant == name && permit.metadata.deletion_timestamp.is_none())
+        .filter(|permit| claim_of(permit, uid) == Claim::Own)
         .cloned()
         .collect();
     permits.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
     permits
-}
-
-/// Whether an object is owned by this very Tenant. Its own controller makes it so; until
-/// then, and for ever when it is a predecessor's, it does not count.
-#[must_use]
-pub(crate) fn belongs(owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference], uid: &str) -> bool {
-    owners.iter().any(|owner| owner.kind == "Tenant" && owner.uid == uid)
 }
 
 /// The tenants whose doors this one tries.

@@ -85,6 +85,21 @@ pub(crate) struct Verdict {
     pub(crate) summary: Option<Isolation>,
 }
 
+impl Verdict {
+    /// The verdict once a policy was found other than it should be: what was measured before
+    /// says nothing of what was open since. A path that was found open stays the worse news.
+    pub(crate) fn disturb(&mut self) {
+        self.gateway = GatewayAccess::Withdrawn;
+        if let Some(summary) = &mut self.summary {
+            summary.held = false;
+        }
+        if self.finding.holds != Some(false) {
+            let message = "Taken off the gateway. A policy was not as it should be; the firewall is measured anew.";
+            self.finding = Finding::unknown(ISOLATED, "Disturbed", message);
+        }
+    }
+}
+
 /// How one zone stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
@@ -422,6 +437,28 @@ mod tests {
         report.open.push("resolver".to_owned());
         older.measurements.push(Measurement { zone: Zone::Intake, begun: at(96 - 5), at: at(96), report: Ok(report) });
         assert_eq!(short(&judge(&older)), (Some(false), "Breached", GatewayAccess::Withdrawn));
+    }
+
+    #[test]
+    fn what_was_measured_before_a_policy_was_found_missing_does_not_count() {
+        let mut situation = situation(vec![held(Zone::Workspace, 90), held(Zone::Intake, 80)]);
+        let mut verdict = judge(&situation);
+        assert_eq!(short(&verdict), (Some(true), "Measured", GatewayAccess::Open));
+        verdict.disturb();
+        assert_eq!(short(&verdict), (None, "Disturbed", GatewayAccess::Withdrawn));
+        assert!(verdict.summary.is_some_and(|summary| !summary.held));
+        // Of another plan of the same firewall: measured anew with an open gateway.
+        for measured in &mut situation.measurements {
+            measured.report = Ok(report("older plan"));
+        }
+        let mut verdict = judge(&situation);
+        assert_eq!(short(&verdict), (None, "Remeasuring", GatewayAccess::Open));
+        verdict.disturb();
+        assert_eq!(short(&verdict), (None, "Disturbed", GatewayAccess::Withdrawn));
+        situation.foreign = vec!["oscar-acme/evil".to_owned()];
+        let mut verdict = judge(&situation);
+        verdict.disturb();
+        assert_eq!(short(&verdict), (Some(false), "Breached", GatewayAccess::Withdrawn));
     }
 
     #[test]

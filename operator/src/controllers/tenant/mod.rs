@@ -4,7 +4,9 @@ mod apply;
 mod break_glass;
 mod deletion;
 mod dereference;
+mod failure_status;
 mod isolation;
+mod issuer_keys;
 mod lake_api;
 mod update_status;
 mod validate;
@@ -13,7 +15,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::DeserializeGuard;
@@ -21,9 +22,9 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 use oscar_blueprint::names::Zone;
-use oscar_blueprint::{BlueprintError, GatewayAccess, JWKS, Running, jwks_file, probe_plan, tenant_objects};
-use oscar_crds::condition::{Finding, ISOLATED, PERMITS_APPLIED, READY, STALLED, merge};
-use oscar_crds::{Tenant, TenantStatus};
+use oscar_blueprint::{BlueprintError, GatewayAccess, Running, probe_plan, tenant_objects};
+use oscar_crds::Tenant;
+use oscar_crds::condition::{Finding, ISOLATED};
 use oscar_permit::CanonicalError;
 use serde_json::json;
 
@@ -32,16 +33,16 @@ use self::isolation::{NOT_MEASURED, Situation, Verdict, judge};
 use self::update_status::Outcome;
 use self::validate::Validated;
 use super::context::{Context, tenant_name};
-use crate::jwks::Keys;
+use super::deadline::{LONGEST, Late, within};
 use crate::objects::{ApplyError, Change};
 use crate::storage::StorageError;
 use crate::world::TENANT_MANAGER;
 
 pub use self::break_glass::Announced;
 pub use self::dereference::DereferenceError;
-pub(crate) use self::dereference::belongs;
+pub(crate) use self::dereference::permits;
 pub use self::validate::ValidateError;
-pub(crate) use self::validate::permit_of;
+pub(crate) use self::validate::counted;
 
 /// The controller's name in metrics and logs.
 pub const CONTROLLER: &str = "tenant";
@@ -51,6 +52,8 @@ pub const FINALIZER: &str = "host.oscar-project.com/tenant";
 const REVISIT: Duration = Duration::from_secs(30);
 /// When one that is on its way is looked at again.
 const SOON: Duration = Duration::from_secs(2);
+/// The longest time for what is still to be done after a failure.
+const LAST_WORDS: Duration = Duration::from_secs(30);
 /// When one whose firewall was open until a moment ago is looked at again.
 const AT_ONCE: Duration = Duration::from_millis(10);
 
@@ -84,6 +87,9 @@ pub enum TenantError {
     /// Its keys.
     #[error(transparent)]
     Keys(#[from] crate::keys::KeysError),
+    /// It took too long.
+    #[error(transparent)]
+    Late(#[from] Late),
     /// The certificate.
     #[error("the erasure certificate could not be {0}")]
     Certificate(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
@@ -100,6 +106,7 @@ impl TenantError {
             Self::Status(_) | Self::Finalizer(_) => "ApiServerUnavailable",
             Self::Storage(error) => error.reason(),
             Self::Keys(error) => error.reason(),
+            Self::Late(_) => Late::REASON,
             Self::Certificate(..) => "CertificateNotWritten",
         }
     }
@@ -112,7 +119,7 @@ impl TenantError {
             Self::Apply(error) => error.is_transient(),
             Self::Storage(error) => error.is_transient(),
             Self::Keys(error) => error.is_transient(),
-            Self::Status(_) | Self::Finalizer(_) | Self::Certificate(..) => true,
+            Self::Status(_) | Self::Finalizer(_) | Self::Late(_) | Self::Certificate(..) => true,
         }
     }
 }
@@ -128,25 +135,61 @@ pub async fn reconcile(guard: Arc<DeserializeGuard<Tenant>>, context: Arc<Contex
         Ok(tenant) => tenant,
         Err(invalid) => {
             tracing::error!(name = ?invalid.metadata.name, error = invalid.error, "a tenant cannot be read");
+            context.metrics.tenant(&guard.name_any(), false, false);
             return Ok(Action::await_change());
         }
     };
-    let result = if tenant.metadata.deletion_timestamp.is_some() {
-        deletion::take_down(&context, tenant).await
-    } else {
-        stand_up(&context, tenant).await
+    let mut outcome = None;
+    let work = async {
+        if tenant.metadata.deletion_timestamp.is_some() {
+            deletion::take_down(&context, tenant).await
+        } else {
+            stand_up(&context, tenant, &mut outcome).await
+        }
     };
+    let result = within(LONGEST, work).await;
     match &result {
         Ok(_) => context.failures.after_success(&tenant.name_any()),
-        Err(error) => {
-            // What no waiting mends may have ended before the firewall was judged.
-            if let (Some(name), false) = (tenant_name(tenant), error.is_transient()) {
-                apply::withdraw_gateway(&context, &name).await?;
-            }
-            say_so(&context, tenant, error).await;
-        }
+        Err(error) => within(LAST_WORDS, after_failure(&context, tenant, error, outcome)).await?,
     }
     result
+}
+
+/// Closes what must not stay open over a failure, and says what is known by then.
+async fn after_failure(
+    context: &Context,
+    tenant: &Tenant,
+    error: &TenantError,
+    mut outcome: Option<Outcome>,
+) -> Result<(), TenantError> {
+    // What no waiting mends may have ended before the firewall was judged.
+    let mut close = !error.is_transient();
+    if let Some(outcome) = &mut outcome {
+        if firewall_is_in_doubt(context, outcome, error) {
+            for zone in Zone::ALL {
+                context.disturbances.note(&zone.namespace(&outcome.found.name), Timestamp::now());
+            }
+            outcome.verdict.disturb();
+        }
+        // A revocation that cannot be applied does not reach the lake-api, so nobody else does.
+        close |= outcome.verdict.gateway == GatewayAccess::Withdrawn || !outcome.judges_by_wanted_permits();
+    }
+    let closed = match tenant_name(tenant) {
+        Some(name) if close => apply::withdraw_gateway(context, &name).await.map(drop),
+        Some(_) | None => Ok(()),
+    };
+    failure_status::say_failure(context, tenant, error, outcome.as_ref()).await;
+    closed.map_err(TenantError::from)
+}
+
+/// Whether a failure has left a policy other than it should be where the gateway was open.
+fn firewall_is_in_doubt(context: &Context, outcome: &Outcome, error: &TenantError) -> bool {
+    if matches!(error, TenantError::Apply(ApplyError::Contested { .. })) {
+        return true;
+    }
+    let objects = tenant_objects(&outcome.validated.plan);
+    outcome.verdict.gateway == GatewayAccess::Open
+        && !objects.is_ok_and(|objects| apply::firewall_stands(context, &objects))
 }
 
 /// When to try again after a failure.
@@ -154,23 +197,70 @@ pub fn error_policy(guard: &DeserializeGuard<Tenant>, error: &TenantError, conte
     let name = guard.name_any();
     context.metrics.failed(CONTROLLER, error.reason());
     tracing::warn!(tenant = name, reason = error.reason(), %error, "a tenant could not be reconciled");
-    context.failures.after_failure(&name, error.is_transient())
+    context.failures.after_failure(&name, error.is_transient(), door_closes(&guard.0, context))
 }
 
-async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantError> {
+/// When the first door that is open now ends, whatever else becomes of its tenant.
+fn door_closes<E>(tenant: &Result<Tenant, E>, context: &Context) -> Option<Duration> {
+    let tenant = tenant.as_ref().ok()?;
+    break_glass::next_end(context, tenant, &tenant_name(tenant)?)
+}
+
+/// `outcome` is what was judged, once it was, however this ends.
+async fn stand_up(context: &Context, tenant: &Tenant, outcome: &mut Option<Outcome>) -> Result<Action, TenantError> {
     // Before anything exists that would have to be taken down.
     if !tenant.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
         set_finalizers(context, tenant, tenant.finalizers().iter().map(String::as_str).chain([FINALIZER])).await?;
     }
-    // Before everything that could fail: a door does not stay open because of it.
-    let door_closes = match tenant_name(tenant) {
-        Some(name) => break_glass::watch_doors(context, tenant, &name).await?,
-        None => None,
+    // Before everything that could fail: a door does not stay open because of it. One that could
+    // not be closed is told of in the end: the firewall is judged and mended all the same.
+    let doors = match tenant_name(tenant) {
+        Some(name) => break_glass::watch_doors(context, tenant, &name).await,
+        None => Ok(()),
     };
+    let outcome = outcome.insert(look(context, tenant).await?);
+    let objects = tenant_objects(&outcome.validated.plan)?;
+    close(context, tenant, outcome).await?;
+    let (applied, end) = apply::apply(context, &outcome.validated.plan, &objects, outcome.verdict.gateway).await;
+    context.metrics.wrote(CONTROLLER, applied.writes);
+    tell_of_repairs(context, tenant, &applied.changes).await;
+    let opened = applied.changes.iter().any(|change| apply::opened(change, outcome.verdict.gateway));
+    if opened {
+        outcome.verdict.disturb();
+    }
+    end?;
+    if opened {
+        context.metrics.wrote(CONTROLLER, apply::withdraw_gateway(context, &outcome.found.name).await?);
+        say(context, tenant, outcome).await?;
+        return Ok(Action::requeue(AT_ONCE));
+    }
+    let Outcome { found, validated, verdict } = &*outcome;
+    let taken_up = found.lake_api.as_ref().ok().is_none_or(|report| report.permits == validated.permit_digests);
+    let mut writes = apply::refresh_volumes(context, &validated.plan, &found.pods, objects.mounted, !taken_up).await?;
+    if validated.plan.secrets.is_some() && validated.plan.running == Running::Yes {
+        writes += apply::measure(context, &validated.plan, &objects, &verdict.measure).await?;
+    }
+    context.metrics.wrote(CONTROLLER, writes);
+    doors?;
+    say(context, tenant, outcome).await?;
+    let settled = update_status::is_at_rest(tenant, update_status::findings(tenant, outcome).iter());
+    let wait = if settled { REVISIT } else { SOON };
+    Ok(Action::requeue(break_glass::next_end(context, tenant, &found.name).map_or(wait, |closes| wait.min(closes))))
+}
+
+/// Steps one to three: what was found, what is wanted and how the firewall stands.
+async fn look(context: &Context, tenant: &Tenant) -> Result<Outcome, TenantError> {
     let found = dereference::dereference(context, tenant).await?;
-    let known_keys = known_keys(context, tenant, &found).await;
-    let mut validated = validate::validate(tenant, &found, &context.installation, &context.spoke, &known_keys)?;
-    let mut verdict = isolation(context, &found, &validated)?;
+    let known_keys = issuer_keys::known_keys(context, tenant, &found).await;
+    let mut validated = validate::validate(
+        tenant,
+        &found,
+        &context.installation(),
+        &context.spoke,
+        known_keys.as_ref(),
+        chrono::Utc::now(),
+    )?;
+    let mut verdict = isolation(&found, &validated)?;
     if validated.plan.running == Running::Suspended && verdict.finding.reason == NOT_MEASURED {
         let message = "A suspended tenant runs nothing that could be measured.";
         verdict.finding = Finding::unknown(ISOLATED, "Suspended", message);
@@ -179,57 +269,31 @@ async fn stand_up(context: &Context, tenant: &Tenant) -> Result<Action, TenantEr
         Running::Yes => verdict.gateway,
         Running::Suspended => GatewayAccess::Withdrawn,
     };
-    let objects = tenant_objects(&validated.plan)?;
-    let mut writes = match validated.plan.gateway {
-        GatewayAccess::Open => 0,
-        // Closing comes before everything that could fail.
-        GatewayAccess::Withdrawn => apply::withdraw_gateway(context, &found.name).await?,
-    };
-    let applied = match apply::apply(context, &validated.plan, &objects).await {
-        Ok(applied) => applied,
-        Err(error) => {
-            if matches!(error, ApplyError::Contested { .. }) {
-                disturb(context, Zone::ALL.map(|zone| zone.namespace(&found.name)));
-                apply::withdraw_gateway(context, &found.name).await?;
-            }
-            return Err(error.into());
-        }
-    };
-    writes += applied.state.writes;
-    tell_of_repairs(context, tenant, &applied.state.changes).await;
-    let held = verdict.finding.holds == Some(true);
-    let opened: Vec<String> = applied
-        .state
-        .changes
-        .iter()
-        .filter(|change| apply::opened_the_firewall(change, held))
-        .filter_map(|change| change.namespace.clone())
-        .collect();
-    if !opened.is_empty() {
-        context.metrics.wrote(CONTROLLER, writes);
-        disturb(context, opened);
-        return Ok(Action::requeue(AT_ONCE));
-    }
-    let taken_up = found.lake_api.as_ref().ok().is_none_or(|report| report.permits == validated.permit_digests);
-    writes += apply::refresh_volumes(context, &validated.plan, &found.pods, objects.mounted, !taken_up).await?;
-    if validated.plan.secrets.is_some() && validated.plan.running == Running::Yes {
-        writes += apply::measure(context, &validated.plan, &objects, &verdict.measure).await?;
-    }
-    context.metrics.wrote(CONTROLLER, writes);
-    let outcome = Outcome { found: &found, validated: &validated, verdict: &verdict };
-    update_status::update_status(context, tenant, &outcome)
-        .await
-        .map_err(|error| TenantError::Status(Box::new(error)))?;
-    let settled = update_status::is_at_rest(tenant, update_status::findings(tenant, &outcome).iter());
-    let wait = if settled { REVISIT } else { SOON };
-    Ok(Action::requeue(door_closes.map_or(wait, |closes| wait.min(closes))))
+    Ok(Outcome { found, validated, verdict })
 }
 
-/// Notes that the firewalls of these namespaces were open until now.
-fn disturb(context: &Context, namespaces: impl IntoIterator<Item = String>) {
-    for namespace in namespaces {
-        context.disturbances.note(&namespace, Timestamp::now());
+/// Closes what must not be open, before everything that could fail or hang, and says so: whoever
+/// starts a run in a zone reads there whether it is closed.
+async fn close(context: &Context, tenant: &Tenant, outcome: &Outcome) -> Result<(), TenantError> {
+    let Outcome { found, validated, verdict } = outcome;
+    if validated.plan.gateway == GatewayAccess::Open {
+        return Ok(());
     }
+    context.metrics.wrote(CONTROLLER, apply::withdraw_gateway(context, &found.name).await?);
+    let said = tenant.status.iter().flat_map(|status| &status.conditions);
+    let said = said.filter(|condition| condition.type_ == ISOLATED).any(|condition| condition.status == "True");
+    if said && verdict.finding.holds != Some(true) {
+        // It is said once more in the end; until then nothing depends on it that must be mended.
+        if let Err(error) = say(context, tenant, outcome).await {
+            tracing::warn!(%error, "that a tenant is not isolated could not be said yet");
+        }
+    }
+    Ok(())
+}
+
+async fn say(context: &Context, tenant: &Tenant, outcome: &Outcome) -> Result<(), TenantError> {
+    let said = update_status::update_status(context, tenant, outcome).await;
+    said.map_err(|error| TenantError::Status(Box::new(error)))
 }
 
 async fn tell_of_repairs(context: &Context, tenant: &Tenant, changes: &[Change]) {
@@ -243,7 +307,7 @@ async fn tell_of_repairs(context: &Context, tenant: &Tenant, changes: &[Change])
 }
 
 /// Judges the firewall by what was measured.
-fn isolation(context: &Context, found: &Found, validated: &Validated) -> Result<Verdict, TenantError> {
+fn isolation(found: &Found, validated: &Validated) -> Result<Verdict, TenantError> {
     let mut wanted = BTreeMap::new();
     for zone in Zone::ALL {
         let plan = probe_plan(&validated.plan, zone)?;
@@ -251,7 +315,7 @@ fn isolation(context: &Context, found: &Found, validated: &Validated) -> Result<
     }
     let foreign =
         found.foreign_policies.iter().map(|(zone, policy)| format!("{}/{policy}", zone.namespace(&found.name)));
-    let minutes = i64::from(context.installation.probe.interval_minutes);
+    let minutes = i64::from(validated.plan.installation.probe.interval_minutes);
     Ok(judge(&Situation {
         wanted,
         measurements: found.measurements.clone(),
@@ -261,23 +325,6 @@ fn isolation(context: &Context, found: &Found, validated: &Validated) -> Result<
         interval: SignedDuration::from_mins(minutes),
         now: Timestamp::now(),
     }))
-}
-
-/// The issuers' keys that the tenant has, needed only while an issuer does not answer.
-async fn known_keys(context: &Context, tenant: &Tenant, found: &Found) -> BTreeMap<String, String> {
-    if found.issuer_keys.iter().all(|keys| matches!(keys, Keys::Known(_))) {
-        return BTreeMap::new();
-    }
-    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &Zone::Workspace.namespace(&found.name));
-    let data = match api.get_opt(JWKS).await {
-        Ok(config_map) => config_map.and_then(|config_map| config_map.data).unwrap_or_default(),
-        Err(error) => {
-            tracing::warn!(%error, "the issuers' keys of before cannot be read");
-            BTreeMap::new()
-        }
-    };
-    let issuers = tenant.spec.issuers.iter();
-    issuers.filter_map(|issuer| Some((issuer.issuer.clone(), data.get(&jwks_file(&issuer.issuer))?.clone()))).collect()
 }
 
 async fn set_finalizers<'f>(
@@ -293,31 +340,4 @@ async fn set_finalizers<'f>(
     let patched = api.patch(&tenant.name_any(), &params, &Patch::Merge(&patch)).await;
     context.metrics.wrote(CONTROLLER, 1);
     patched.map(drop).map_err(|error| TenantError::Finalizer(Box::new(error)))
-}
-
-/// A failure that ended a reconcile is said in the status, too.
-async fn say_so(context: &Context, tenant: &Tenant, error: &TenantError) {
-    let generation = tenant.metadata.generation.unwrap_or(0);
-    let before = tenant.status.clone().unwrap_or_default();
-    let reason = error.reason();
-    let mut findings: Vec<Finding> = vec![Finding::no(READY, reason, error.to_string())];
-    if !error.is_transient() && tenant.metadata.deletion_timestamp.is_none() {
-        // Neither was judged, and the gateway is withdrawn.
-        let message = "It was not looked at: see Stalled.";
-        findings.extend([ISOLATED, PERMITS_APPLIED].map(|kind| Finding::unknown(kind, reason, message)));
-    }
-    if !error.is_transient() {
-        findings.push(Finding::yes(STALLED, reason, error.to_string()));
-    }
-    let mut conditions = merge(&before.conditions, &findings, generation, Timestamp::now());
-    let others = before.conditions.iter().filter(|old| findings.iter().all(|finding| finding.kind != old.type_));
-    conditions.extend(others.cloned());
-    let status = TenantStatus { observed_generation: Some(generation), conditions, ..before.clone() };
-    if status == before {
-        return;
-    }
-    if let Err(error) = update_status::write(context, tenant, &status).await {
-        tracing::warn!(%error, "a failure could not be written to the status");
-    }
-    context.tell(&tenant.object_ref(&()), EventType::Warning, reason, &error.to_string()).await;
 }

@@ -4,6 +4,7 @@
 //! running lake-api, the workspace by its Deployment, the isolation by the probes. What was
 //! only wanted is never called true.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::events::EventType;
@@ -18,6 +19,8 @@ use serde_json::json;
 use super::CONTROLLER;
 use super::dereference::Found;
 use super::isolation::Verdict;
+use super::issuer_keys::keys_fresh;
+use super::lake_api::Silence;
 use super::validate::Validated;
 use crate::controllers::context::Context;
 use crate::jwks::Keys;
@@ -25,18 +28,31 @@ use crate::world::TENANT_MANAGER;
 
 /// What a reconcile came to.
 #[derive(Debug)]
-pub(crate) struct Outcome<'o> {
+pub(crate) struct Outcome {
     /// What was found.
-    pub(crate) found: &'o Found,
+    pub(crate) found: Found,
     /// What was judged.
-    pub(crate) validated: &'o Validated,
+    pub(crate) validated: Validated,
     /// Whether the firewall holds.
-    pub(crate) verdict: &'o Verdict,
+    pub(crate) verdict: Verdict,
+}
+
+impl Outcome {
+    /// Whether the lake-api is known to judge by no permit that is revoked or was another one
+    /// when it read it. Permits that it has not read yet give nobody anything.
+    pub(crate) fn judges_by_wanted_permits(&self) -> bool {
+        let wanted = &self.validated.permit_digests;
+        match &self.found.lake_api {
+            Ok(report) => report.permits.iter().all(|(id, digest)| wanted.get(id) == Some(digest)),
+            Err(Silence::NoPod) => true,
+            Err(Silence::TimedOut | Silence::Refused | Silence::Unknown) => false,
+        }
+    }
 }
 
 /// The conditions of an outcome. Pure.
 #[must_use]
-pub(crate) fn findings(tenant: &Tenant, outcome: &Outcome<'_>) -> Vec<Finding> {
+pub(crate) fn findings(tenant: &Tenant, outcome: &Outcome) -> Vec<Finding> {
     let Outcome { found, validated, verdict } = outcome;
     let mut findings =
         vec![storage(found), permits(found, validated), workspace(tenant, found, validated), verdict.finding.clone()];
@@ -50,6 +66,7 @@ pub(crate) fn findings(tenant: &Tenant, outcome: &Outcome<'_>) -> Vec<Finding> {
     });
     findings.push(stalled.unwrap_or_else(|| Finding::no(STALLED, "No", "Nothing waits for a person.")));
     findings.push(ready);
+    findings.push(keys_fresh(validated.plan.issuers.iter().zip(&found.issuer_keys)));
     findings
 }
 
@@ -109,8 +126,11 @@ fn workspace(tenant: &Tenant, found: &Found, validated: &Validated) -> Finding {
     if let Some(error) = &found.certificate_fault {
         return Finding::no(WORKSPACE_READY, error.reason(), error.to_string());
     }
+    if let Err(error) = &found.pull_secrets {
+        return Finding::no(WORKSPACE_READY, error.reason(), error.to_string());
+    }
     let unreachable = tenant.spec.issuers.iter().zip(&found.issuer_keys).find_map(|(issuer, keys)| match keys {
-        Keys::Unreachable(why) => Some(format!("The keys of {} cannot be fetched: {why}", issuer.issuer)),
+        Keys::Unreachable { why, before: _ } => Some(format!("The keys of {} cannot be fetched: {why}", issuer.issuer)),
         Keys::Known(_) | Keys::NotAsked => None,
     });
     let Some(deployment) = &found.deployment else {
@@ -188,6 +208,11 @@ fn stalled(found: &Found) -> Option<Finding> {
     {
         return Some(Finding::yes(STALLED, error.reason(), error.to_string()));
     }
+    if let Err(error) = &found.pull_secrets
+        && !error.is_transient()
+    {
+        return Some(Finding::yes(STALLED, error.reason(), error.to_string()));
+    }
     found.certificate_fault.as_ref().map(|error| Finding::yes(STALLED, error.reason(), error.to_string()))
 }
 
@@ -195,32 +220,50 @@ fn stalled(found: &Found) -> Option<Finding> {
 ///
 /// # Errors
 /// When the API server does not take it.
-pub(crate) async fn update_status(
-    context: &Context,
-    tenant: &Tenant,
-    outcome: &Outcome<'_>,
-) -> Result<(), kube::Error> {
+pub(crate) async fn update_status(context: &Context, tenant: &Tenant, outcome: &Outcome) -> Result<(), kube::Error> {
     let before = tenant.status.clone().unwrap_or_default();
-    let generation = tenant.metadata.generation.unwrap_or(0);
     let findings = findings(tenant, outcome);
-    let found = outcome.found;
-    let status = TenantStatus {
-        observed_generation: Some(generation),
-        conditions: merge(&before.conditions, &findings, generation, Timestamp::now()),
-        workspace_namespace: Some(Zone::Workspace.namespace(&found.name)),
-        intake_namespace: Some(Zone::Intake.namespace(&found.name)),
-        bucket: found.storage.as_ref().ok().map(|ensured| ensured.bucket.clone()).or(before.bucket.clone()),
-        datasets: found.lake_api.as_ref().ok().and_then(|report| report.datasets).or(before.datasets),
-        releases: found.lake_api.as_ref().ok().and_then(|report| report.releases).or(before.releases),
-        isolation: outcome.verdict.summary.clone(),
-    };
-    let holds = |kind: &str| is_true(&status.conditions, kind, generation);
-    context.metrics.tenant(found.name.as_str(), holds(READY), holds(ISOLATED));
+    let status = status_of(tenant, &before, merged(tenant, &before, &findings), Some(outcome));
+    gauge(context, tenant, &status);
     if status != before {
         write(context, tenant, &status).await?;
         announce(context, tenant, &before, &findings).await;
     }
     Ok(())
+}
+
+pub(super) fn merged(tenant: &Tenant, before: &TenantStatus, findings: &[Finding]) -> Vec<Condition> {
+    merge(&before.conditions, findings, tenant.metadata.generation.unwrap_or(0), Timestamp::now())
+}
+
+/// How the tenant stands, for Prometheus.
+pub(super) fn gauge(context: &Context, tenant: &Tenant, status: &TenantStatus) {
+    let generation = tenant.metadata.generation.unwrap_or(0);
+    let holds = |kind: &str| is_true(&status.conditions, kind, generation);
+    context.metrics.tenant(&tenant.name_any(), holds(READY), holds(ISOLATED));
+}
+
+/// The status with these conditions and, where something was looked at, what was found.
+pub(super) fn status_of(
+    tenant: &Tenant,
+    before: &TenantStatus,
+    conditions: Vec<Condition>,
+    outcome: Option<&Outcome>,
+) -> TenantStatus {
+    let observed_generation = Some(tenant.metadata.generation.unwrap_or(0));
+    let Some(Outcome { found, validated: _, verdict }) = outcome else {
+        return TenantStatus { observed_generation, conditions, ..before.clone() };
+    };
+    TenantStatus {
+        observed_generation,
+        conditions,
+        workspace_namespace: Some(Zone::Workspace.namespace(&found.name)),
+        intake_namespace: Some(Zone::Intake.namespace(&found.name)),
+        bucket: found.storage.as_ref().ok().map(|ensured| ensured.bucket.clone()).or(before.bucket.clone()),
+        datasets: found.lake_api.as_ref().ok().and_then(|report| report.datasets).or(before.datasets),
+        releases: found.lake_api.as_ref().ok().and_then(|report| report.releases).or(before.releases),
+        isolation: verdict.summary.clone(),
+    }
 }
 
 /// Replaces the status.
@@ -239,7 +282,7 @@ pub(crate) async fn write(context: &Context, tenant: &Tenant, status: &TenantSta
 }
 
 /// An event for each condition that has turned.
-async fn announce(context: &Context, tenant: &Tenant, before: &TenantStatus, findings: &[Finding]) {
+pub(super) async fn announce(context: &Context, tenant: &Tenant, before: &TenantStatus, findings: &[Finding]) {
     let about = tenant.object_ref(&());
     for finding in findings {
         let normal = finding.kind != STALLED && finding.kind != RECONCILING;

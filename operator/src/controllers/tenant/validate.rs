@@ -4,14 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
 use oscar_blueprint::names::API_PORT;
-use oscar_blueprint::{GatewayAccess, Installation, Issuer, Running, Secrets, TenantPlan};
+use oscar_blueprint::{
+    GatewayAccess, Installation, Issuer, PERMITS_ROOM, Running, Secrets, TenantPlan, Unknown, permit_file,
+};
 use oscar_crds::{Tenant, TokenIssuer};
-use oscar_permit::{DataPermit, PermitId};
+use oscar_permit::{DataPermit, Denial, PermitId};
 
 use super::dereference::Found;
 use crate::jwks::Keys;
-use crate::keys::SpokeKeys;
+use crate::keys::{KeysError, SpokeKeys};
 
 /// The largest quota in bytes: what a signed 64-bit number holds, as every reader of it expects.
 const LARGEST_QUOTA: u64 = i64::MAX.unsigned_abs();
@@ -22,6 +27,15 @@ pub enum ValidateError {
     /// A quota that is no amount. The schema lets none through.
     #[error("spec.storage.quota is not an amount of bytes")]
     Quota,
+}
+
+/// A permit that counts for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FaultyPermit {
+    /// Its object.
+    object: String,
+    /// Why.
+    why: String,
 }
 
 /// A plan and what does not count in it.
@@ -35,7 +49,8 @@ pub(crate) struct Validated {
     pub(crate) permit_digests: BTreeMap<String, String>,
 }
 
-/// Judges what was found.
+/// Judges what was found at `now`. `known_keys` are the issuers' keys that the tenant has, when
+/// they could be read.
 ///
 /// # Errors
 /// See [`ValidateError`].
@@ -44,18 +59,16 @@ pub(crate) fn validate(
     found: &Found,
     installation: &Arc<Installation>,
     spoke: &SpokeKeys,
-    known_keys: &BTreeMap<String, String>,
+    known_keys: Option<&BTreeMap<String, String>>,
+    now: DateTime<Utc>,
 ) -> Result<Validated, ValidateError> {
-    let (permits, faulty_permits) = permits(found, installation);
+    let (permits, faulty) = permits(&found.permits, installation, now);
+    let faulty_permits = faulty.iter().map(|FaultyPermit { object, why }| format!("{object}: {why}")).collect();
     let permit_digests =
         permits.iter().filter_map(|permit| Some((permit.id.to_string(), permit.digest().ok()?.to_string()))).collect();
     let issuers = tenant.spec.issuers.iter().zip(&found.issuer_keys).map(|(spec, keys)| issuer(spec, keys, known_keys));
     let running = if tenant.spec.suspend { Running::Suspended } else { Running::Yes };
-    let bucket = match &found.storage {
-        Ok(ensured) => Some(ensured.bucket.clone()),
-        // The store is away: the bucket is the one of before.
-        Err(_) => tenant.status.as_ref().and_then(|status| status.bucket.clone()),
-    };
+    let bucket = bucket(tenant, found);
     let plan = TenantPlan {
         installation: Arc::clone(installation),
         name: found.name.clone(),
@@ -63,6 +76,13 @@ pub(crate) fn validate(
         compute: tenant.spec.compute.size,
         running,
         gateway: GatewayAccess::Withdrawn,
+        // Copies that are there stay while the Secrets cannot be read.
+        pull_secrets: found.pull_secrets.as_ref().map_or_else(|_| Vec::new(), Clone::clone),
+        unknown: Unknown {
+            // What is damaged or gone is known to be so, and serves nobody.
+            secrets: found.keys.as_ref().is_err_and(KeysError::is_transient),
+            issuer_keys: known_keys.is_none(),
+        },
         secrets: bucket.as_ref().and_then(|_| secrets(found, spoke)),
         bucket: bucket.unwrap_or_default(),
         quota_bytes: quota_bytes(&tenant.spec.storage.quota).ok_or(ValidateError::Quota)?,
@@ -74,31 +94,96 @@ pub(crate) fn validate(
     Ok(Validated { plan, faulty_permits, permit_digests })
 }
 
+/// The tenant's bucket, as the store or, while it is away, the record of before has it.
+fn bucket(tenant: &Tenant, found: &Found) -> Option<String> {
+    let ensured = found.storage.as_ref().ok().map(|ensured| ensured.bucket.clone());
+    let made = || found.keys.as_ref().ok()?.made.as_ref().map(|made| made.bucket.clone());
+    let named = || tenant.status.as_ref()?.bucket.clone();
+    ensured.or_else(made).or_else(named)
+}
+
 /// The permits that count, and why the others do not. Two of one reference number are both
 /// in doubt.
-fn permits(found: &Found, installation: &Installation) -> (Vec<DataPermit>, Vec<String>) {
-    let mut good: Vec<(String, DataPermit)> = Vec::new();
+fn permits(
+    objects: &[oscar_crds::DataPermit],
+    installation: &Installation,
+    now: DateTime<Utc>,
+) -> (Vec<DataPermit>, Vec<FaultyPermit>) {
+    let mut good: Vec<(&ObjectMeta, DataPermit)> = Vec::new();
     let mut faulty = Vec::new();
-    for object in &found.permits {
-        let name = object.metadata.name.clone().unwrap_or_default();
+    for object in objects {
         match permit_of(object, installation) {
-            Ok(permit) => good.push((name, permit)),
-            Err(why) => faulty.push(format!("{name}: {why}")),
+            Ok(permit) => good.push((&object.metadata, permit)),
+            Err(why) => faulty.push(FaultyPermit { object: object.name_any(), why }),
         }
     }
     let mut seen: BTreeSet<&PermitId> = BTreeSet::new();
     let twice: BTreeSet<PermitId> =
         good.iter().map(|(_, permit)| &permit.id).filter(|id| !seen.insert(id)).cloned().collect();
-    faulty.extend(twice.iter().map(|id| format!("{id} is in several objects, so none of them counts")));
-    let permits = good.into_iter().map(|(_, permit)| permit).filter(|permit| !twice.contains(&permit.id)).collect();
+    let (doubtful, good): (Vec<_>, Vec<_>) = good.into_iter().partition(|(_, permit)| twice.contains(&permit.id));
+    faulty.extend(doubtful.into_iter().map(|(metadata, permit)| FaultyPermit {
+        object: metadata.name.clone().unwrap_or_default(),
+        why: format!("{} is in several objects, so none of them counts; delete all but one", permit.id),
+    }));
+    let permits = fitting(good, now, &mut faulty);
     (permits, faulty)
+}
+
+/// The permits whose files have room together. Without the others the API server takes the rest;
+/// with them it would take none, nor a revocation. Those that may count come before those that
+/// are over, and older ones before newer: no new permit takes away what is in force. One that is
+/// over and has no room is left out without a word: to be absent and to be over is the same.
+fn fitting(
+    mut permits: Vec<(&ObjectMeta, DataPermit)>,
+    now: DateTime<Utc>,
+    faulty: &mut Vec<FaultyPermit>,
+) -> Vec<DataPermit> {
+    let is_over = |permit: &DataPermit| matches!(permit.in_force(now), Err(Denial::Expired(_) | Denial::Revoked(_)));
+    permits.sort_by_cached_key(|(metadata, permit)| {
+        let made = metadata.creation_timestamp.as_ref().map(|made| made.0);
+        (is_over(permit), made, metadata.name.clone())
+    });
+    let mut room = PERMITS_ROOM;
+    let mut fitting = Vec::new();
+    for (metadata, permit) in permits {
+        // What has no canonical form has no digest either; the blueprint says so.
+        let size = permit_file(&permit).map_or(0, |(file, text)| file.len() + text.len());
+        if let Some(left) = room.checked_sub(size) {
+            room = left;
+            fitting.push(permit);
+        } else if !is_over(&permit) {
+            let why = format!(
+                "it takes {size} bytes and {room} of the {PERMITS_ROOM} for a tenant's permits are left; delete \
+                 permits that are not needed any more, or divide the persons and tables among fewer and shorter ones"
+            );
+            faulty.push(FaultyPermit { object: metadata.name.clone().unwrap_or_default(), why });
+        }
+    }
+    fitting.sort_by(|one, other| one.id.cmp(&other.id));
+    fitting
+}
+
+/// The permit of an object, when it counts `among` all of its tenant's.
+///
+/// # Errors
+/// Why it counts for nothing.
+pub(crate) fn counted(
+    object: &oscar_crds::DataPermit,
+    among: &[oscar_crds::DataPermit],
+    installation: &Installation,
+    now: DateTime<Utc>,
+) -> Result<DataPermit, String> {
+    let permit = permit_of(object, installation)?;
+    let (_, faulty) = permits(among, installation, now);
+    let fault = faulty.into_iter().find(|fault| fault.object == object.name_any());
+    fault.map_or(Ok(permit), |fault| Err(fault.why))
 }
 
 /// The permit of one object, when it can be followed here.
 ///
 /// # Errors
 /// Why it counts for nothing.
-pub(crate) fn permit_of(object: &oscar_crds::DataPermit, installation: &Installation) -> Result<DataPermit, String> {
+fn permit_of(object: &oscar_crds::DataPermit, installation: &Installation) -> Result<DataPermit, String> {
     let permit = object.spec.permit().map_err(|error| error.to_string())?;
     let file = format!("{}.yaml", permit.profile);
     if installation.profiles.contains_key(&file) {
@@ -109,13 +194,10 @@ pub(crate) fn permit_of(object: &oscar_crds::DataPermit, installation: &Installa
     }
 }
 
-fn issuer(spec: &TokenIssuer, keys: &Keys, known_keys: &BTreeMap<String, String>) -> Issuer {
+fn issuer(spec: &TokenIssuer, keys: &Keys, known_keys: Option<&BTreeMap<String, String>>) -> Issuer {
     let TokenIssuer { issuer, audience, authorized_parties } = spec;
-    let jwks = match keys {
-        Keys::Known(keys) => Some(keys.to_string()),
-        // After a restart with the issuer away: what the tenant was given before still serves.
-        Keys::Unreachable(_) | Keys::NotAsked => known_keys.get(issuer).cloned(),
-    };
+    // After a restart with the issuer away: what the tenant was given before, with its time.
+    let jwks = keys.jwks().map(ToString::to_string).or_else(|| known_keys?.get(issuer).cloned());
     Issuer { issuer: issuer.clone(), audience: audience.clone(), authorized_parties: authorized_parties.clone(), jwks }
 }
 
@@ -152,7 +234,96 @@ fn quota_bytes(quota: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    /// A permit object of about so many kilobytes, made in the `made`-th minute.
+    fn object(id: &str, made: u32, kilobytes: usize, until: &str) -> oscar_crds::DataPermit {
+        let person =
+            |number| json!({"issuer": "https://a.dk", "subject": format!("{number:0>937}"), "role": "analyst"});
+        let persons: Vec<serde_json::Value> = (0..kilobytes).map(person).collect();
+        serde_json::from_value(json!({
+            "apiVersion": "host.oscar-project.com/v1alpha1", "kind": "DataPermit",
+            "metadata": {"name": id.to_lowercase(), "creationTimestamp": format!("2026-01-01T00:{made:02}:00Z")},
+            "spec": {
+                "id": id, "tenant": "acme", "authority": "A", "legalBasis": "B", "purpose": ["DUO:0000007"],
+                "profile": "sds", "persons": persons, "datasets": [{"dataset": "d", "tables": [{"table": "t"}]}],
+                "validFrom": "2020-01-01T00:00:00Z", "validUntil": until,
+            },
+        }))
+        .unwrap()
+    }
+
+    /// The ids of the permits that count, and what is said of others.
+    fn counting(objects: &[oscar_crds::DataPermit]) -> (Vec<String>, Vec<String>) {
+        let good: Vec<(&ObjectMeta, DataPermit)> =
+            objects.iter().map(|object| (&object.metadata, object.spec.permit().unwrap())).collect();
+        let mut faulty = Vec::new();
+        let now = "2026-11-28T00:00:00Z".parse().unwrap();
+        let fitting = fitting(good, now, &mut faulty);
+        let size: usize = fitting.iter().map(|permit| permit_file(permit).unwrap().1.len()).sum();
+        assert!(size <= PERMITS_ROOM);
+        let faulty = faulty.into_iter().map(|FaultyPermit { object, why }| format!("{object}: {why}"));
+        (fitting.into_iter().map(|permit| permit.id.to_string()).collect(), faulty.collect())
+    }
+
+    #[test]
+    fn a_permit_that_has_no_room_is_named_and_the_others_count() {
+        const LATER: &str = "2030-01-01T00:00:00Z";
+        let all = [object("A", 3, 400, LATER), object("B", 2, 600, LATER), object("C", 1, 300, LATER)];
+        let (counting_ids, faulty) = counting(&all);
+        assert_eq!(counting_ids, ["B", "C"], "the newest has no room");
+        assert!(
+            matches!(&*faulty, [why] if why.starts_with("a: it takes ") && why.contains("delete permits")),
+            "{faulty:?}"
+        );
+        assert_eq!(counting(&[object("D", 1, 1200, LATER), object("E", 2, 1, LATER)]).0, ["E"]);
+        assert_eq!(counting(&all[1..]).1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_permit_that_is_over_makes_room_without_a_word() {
+        let over = object("A", 1, 600, "2026-11-01T00:00:00Z");
+        let in_force = object("B", 2, 600, "2030-01-01T00:00:00Z");
+        assert_eq!(counting(&[over.clone(), in_force]), (vec!["B".to_owned()], Vec::new()));
+        assert_eq!(counting(&[over]).0, ["A"], "it stays as long as it has room");
+    }
+
+    fn installation() -> Installation {
+        let targets = json!(["192.0.2.1:443"]);
+        serde_json::from_value(json!({
+            "lakeApi": {"image": format!("lake-api@sha256:{}", "1".repeat(64))}, "podSecurityVersion": "v1.34",
+            "gateway": {"kind": "nobody"}, "monitoring": {"kind": "nobody"}, "operator": {"kind": "nobody"},
+            "objectStore": {
+                "endpoint": "http://192.0.2.2", "region": "r", "addresses": ["192.0.2.2"], "port": 80,
+                "personIndexBucket": "person-index",
+            },
+            "probe": {
+                "outsideTcp": targets, "outsideUdp": targets, "resolvers": targets, "metadata": targets,
+                "apiServer": targets, "kubelets": targets, "intervalMinutes": 1,
+            },
+            "profiles": {"sds.yaml": ""},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn two_permits_of_one_number_count_for_nothing_and_each_is_said_to() {
+        let now = "2026-11-28T00:00:00Z".parse().unwrap();
+        let (one, other) = (object("A", 1, 1, "2030-01-01T00:00:00Z"), object("B", 1, 1, "2030-01-01T00:00:00Z"));
+        let mut twin = one.clone();
+        twin.metadata.name = Some("twin".to_owned());
+        let all = [one.clone(), other.clone(), twin.clone()];
+        let said = |object: &oscar_crds::DataPermit| counted(object, &all, &installation(), now);
+        assert!(said(&one).unwrap_err().contains("A is in several objects"));
+        assert!(said(&twin).unwrap_err().contains("A is in several objects"));
+        assert!(said(&other).is_ok());
+        assert!(counted(&one, &all[..2], &installation(), now).is_ok(), "when the other one is gone");
+        let given: Vec<String> =
+            permits(&all, &installation(), now).0.into_iter().map(|permit| permit.id.to_string()).collect();
+        assert_eq!(given, ["B"], "what the lake-api is given");
+    }
 
     #[test]
     fn quotas_are_read_in_binary_units() {
