@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod mirror;
 pub mod objects;
 pub mod pki;
+pub mod pull_secrets;
 pub mod ring;
 pub mod run;
 pub mod settings;

@@ -13,7 +13,7 @@ use kube::runtime::watcher::{self, Config, watcher};
 use kube::runtime::{Predicate as _, WatchStreamExt, predicates};
 use kube::{Api, Client, Resource};
 use oscar_crds::{DataPermit, Extract, Tenant};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ use crate::controllers::context::Context;
 use crate::controllers::disturbance::Disturbances;
 use crate::controllers::failure::Failures;
 use crate::controllers::{data_permit, extract, tenant};
-use crate::discover::discover;
+use crate::discover;
 use crate::jwks::JwksCache;
 use crate::keys::KeyStore;
 use crate::lease::{Leadership, Terms};
@@ -45,6 +45,10 @@ const LAST_RECONCILES: Duration = Duration::from_secs(8);
 /// Reconciles asked for within so short a time become one.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
+/// How long a connection to the API server may say nothing: longer than a watch, which the API
+/// server ends after 290 s.
+const SILENCE: Duration = Duration::from_secs(330);
+
 /// Where the operator is and who it is.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -60,7 +64,10 @@ pub struct Place {
 /// When it cannot start, or when it loses the Lease: then another process may write, and
 /// starting anew is the only safe way on.
 pub async fn run_until_stopped(settings: Settings, place: Place) -> anyhow::Result<()> {
-    let client = Client::try_default().await.context("the API server cannot be found")?;
+    let mut config = kube::Config::infer().await.context("the API server cannot be found")?;
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
+    let client = Client::try_from(config).context("the API server cannot be reached")?;
     let storage = Arc::new(S3Storage::new(settings.storage.clone(), &settings.installation.object_store).await);
     let stop = CancellationToken::new();
     let signal = stop.clone();
@@ -80,13 +87,11 @@ pub async fn run_until_stopped(settings: Settings, place: Place) -> anyhow::Resu
 pub async fn run(
     client: Client,
     storage: Arc<dyn StorageProvider>,
-    mut settings: Settings,
+    settings: Settings,
     place: Place,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let targets = &mut settings.installation.probe;
-    discover(&client, targets).await.context("the cluster's own addresses cannot be found")?;
-    settings.installation.validate()?;
+    let installation = discover::discover(&client, &settings.installation).await?;
     let mut tasks = JoinSet::new();
     let (world, metrics) = (Arc::new(World::default()), Arc::new(Metrics::default()));
     let (triggers, triggered) = trigger();
@@ -118,7 +123,7 @@ pub async fn run(
         spoke: keys.spoke().await.context("the installation's own keys")?,
         keys,
         namespace: place.namespace.clone(),
-        installation: Arc::new(settings.installation.clone()),
+        installation: RwLock::new(Arc::new(installation)),
         jwks: Arc::new(JwksCache::new(Duration::from_secs(settings.jwks_refresh_seconds))),
         applier: Applier::new(client.clone(), TENANT_MANAGER, Arc::clone(&world.objects)),
         recorder: Recorder::new(
@@ -281,6 +286,8 @@ async fn control(context: Arc<Context>, watched: Watched, triggered: Triggered, 
     );
     tasks.spawn(extract_controller.for_each(|_| std::future::ready(())));
     tasks.spawn(keep_issuers_fresh(Arc::clone(&context), stop.clone()));
+    let (discovering, stopping) = (Arc::clone(&context), stop.clone());
+    tasks.spawn(async move { discover::keep_current(&discovering, &stopping).await });
     let stopping = stop.clone();
     tasks.spawn(async move { authority::keep_fresh(&context, &stopping).await });
     while tasks.join_next().await.is_some() {
@@ -303,7 +310,7 @@ fn waking_extracts(events: Touched<Tenant>, context: &Arc<Context>) -> Touched<T
     events.inspect(wake).boxed()
 }
 
-/// A permit that turns wakes its tenant and its extracts; also one that is gone, of which no
+/// A permit that turns wakes its tenant, its extracts and those of its number; also one that is gone, of which no
 /// reconcile will hear.
 fn waking_tenants(events: Touched<DataPermit>, context: &Arc<Context>) -> Touched<DataPermit> {
     let context = Arc::clone(context);
@@ -312,6 +319,9 @@ fn waking_tenants(events: Touched<DataPermit>, context: &Arc<Context>) -> Touche
         if let (DeserializeGuard(Ok(permit)), Some(name)) = (guard, guard.meta().name.as_deref()) {
             context.trigger.tenant(&permit.spec.tenant);
             context.wake_extracts(|extract| extract.spec.permit == name);
+            // Of two permits with one reference number neither counts.
+            let id = |permit: &DataPermit| (permit.spec.tenant.clone(), permit.spec.id.clone());
+            context.wake_permits(|other| id(other) == id(permit) && other.metadata.name.as_deref() != Some(name));
         }
     };
     events.inspect(wake).boxed()

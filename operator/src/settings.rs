@@ -125,8 +125,9 @@ impl Settings {
         if self.concurrency == 0 {
             return Err(SettingsError::Bound("concurrency must be at least 1"));
         }
-        if !(1..=3600).contains(&self.jwks_refresh_seconds) {
-            return Err(SettingsError::Bound("jwksRefreshSeconds must be 1 to 3600"));
+        // Keys count for an hour after their fetch: one that fails must not be the last.
+        if !(1..=600).contains(&self.jwks_refresh_seconds) {
+            return Err(SettingsError::Bound("jwksRefreshSeconds must be 1 to 600"));
         }
         Ok(())
     }

@@ -14,6 +14,9 @@ pub const STORAGE_READY: &str = "StorageReady";
 pub const PERMITS_APPLIED: &str = "PermitsApplied";
 /// The lake-api serves.
 pub const WORKSPACE_READY: &str = "WorkspaceReady";
+/// Every token issuer's keys were fetched at the last try. Not part of [`READY`]: keys of
+/// before serve for a while.
+pub const KEYS_FRESH: &str = "KeysFresh";
 /// The firewall was measured from inside, for the present generation, and held.
 pub const ISOLATED: &str = "Isolated";
 /// Everything that a permit names was delivered, or an extract was taken in.

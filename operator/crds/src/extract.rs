@@ -111,6 +111,10 @@ pub struct ExtractStatus {
     /// The newest run that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<ExtractRun>,
+    /// The UID of the Tenant that had its name when the extract was first seen. It belongs to
+    /// no other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_uid: Option<String>,
 }
 
 /// One run.

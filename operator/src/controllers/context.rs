@@ -11,7 +11,7 @@ use kube::{Client, Resource};
 use oscar_blueprint::Installation;
 use oscar_crds::{DataPermit, Extract, Tenant};
 use oscar_permit::{Sha256Digest, TenantName};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::disturbance::Disturbances;
@@ -37,8 +37,8 @@ pub struct Context {
     pub namespace: String,
     /// What the operator is told.
     pub settings: Settings,
-    /// The part of it that tenants' objects follow from.
-    pub installation: Arc<Installation>,
+    /// The part of it that tenants' objects follow from, with the cluster's addresses of now.
+    pub installation: RwLock<Arc<Installation>>,
     /// The mirrors.
     pub world: Arc<World>,
     /// All tenants.
@@ -92,6 +92,12 @@ impl Context {
             .build()
     }
 
+    /// What tenants' objects follow from now.
+    #[must_use]
+    pub fn installation(&self) -> Arc<Installation> {
+        Arc::clone(&self.installation.read())
+    }
+
     /// Waits until tenants, permits and extracts were listed once: on a part of them a permit
     /// would look missing that is there.
     pub async fn mirrored(&self) {
@@ -108,6 +114,17 @@ impl Context {
                 && which(extract)
             {
                 self.trigger.extract(name);
+            }
+        }
+    }
+
+    /// Asks for a reconcile of every permit that `which` chooses.
+    pub fn wake_permits(&self, which: impl Fn(&DataPermit) -> bool) {
+        for guard in self.permits.state() {
+            if let (Ok(permit), Some(name)) = (&guard.0, guard.meta().name.as_deref())
+                && which(permit)
+            {
+                self.trigger.permit(name);
             }
         }
     }

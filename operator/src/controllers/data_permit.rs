@@ -1,7 +1,7 @@
 //! The controller of permits: where each stands, said in its status.
 //!
-//! A permit belongs to the Tenant that had its name when it was first seen: it is owned by
-//! that Tenant's UID and goes with it. A later tenant of the same name inherits nothing.
+//! A permit belongs to the Tenant that had its name when it was first seen, and goes with it;
+//! see the module `claim`.
 //! What a permit gives is decided by the lake-api at every request; this controller only
 //! says what that comes to, and wakes the tenant's own controller.
 
@@ -19,8 +19,10 @@ use oscar_crds::{DataPermit, DataPermitStatus, PermitPhase, Tenant};
 use oscar_permit::Denial;
 use serde_json::json;
 
+use super::claim::{Claim, claim, first_tenant, owners_with};
 use super::context::Context;
-use super::tenant::{belongs, permit_of};
+use super::deadline::{LONGEST, Late, within};
+use super::tenant::{counted, permits};
 
 /// The controller's name in metrics and logs.
 pub const CONTROLLER: &str = "permit";
@@ -40,6 +42,18 @@ pub enum PermitError {
     /// The status could not be written.
     #[error("the status could not be written: {0}")]
     Status(#[source] Box<kube::Error>),
+    /// It took too long.
+    #[error(transparent)]
+    Late(#[from] Late),
+}
+
+impl PermitError {
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Adopt(_) | Self::Status(_) => "ApiServerUnavailable",
+            Self::Late(_) => Late::REASON,
+        }
+    }
 }
 
 /// Says where one permit stands.
@@ -60,16 +74,30 @@ pub async fn reconcile(guard: Arc<DeserializeGuard<DataPermit>>, context: Arc<Co
     if permit.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let tenant = context.tenant(&permit.spec.tenant);
-    if let Some(tenant) = &tenant {
-        adopt(&context, permit, tenant).await?;
-    }
-    let standing = standing(&context, permit, tenant.as_ref());
-    let wait = standing.next_change.map_or(REVISIT, |at| until(at).min(REVISIT));
-    let wait = if tenant.is_none() { SOON } else { wait };
-    update_status(&context, permit, standing).await?;
+    let wait = within(LONGEST, follow(&context, permit)).await?;
     context.failures.after_success(&failure_key(permit));
     Ok(Action::requeue(wait))
+}
+
+/// Gives a permit its owner, says where it stands, and when to look again.
+async fn follow(context: &Context, permit: &DataPermit) -> Result<Duration, PermitError> {
+    let tenant = context.tenant(&permit.spec.tenant);
+    let standing = standing(context, permit, tenant.as_ref());
+    let wait = standing.next_change.map_or(REVISIT, |at| until(at).min(REVISIT));
+    // Whose it is is noted before it is anybody's.
+    let version = update_status(context, permit, tenant.as_ref(), standing).await?;
+    let Some(tenant) = tenant else { return Ok(SOON) };
+    if claim_of(permit, &tenant.uid().unwrap_or_default()) == Claim::Free {
+        adopt(context, permit, version, &tenant).await?;
+    }
+    Ok(wait)
+}
+
+/// Whose a permit is, from the point of view of the tenant with this UID that it names.
+pub(crate) fn claim_of(permit: &DataPermit, uid: &str) -> Claim {
+    let owners = permit.metadata.owner_references.as_deref().unwrap_or_default();
+    let noted = permit.status.as_ref().and_then(|status| status.tenant_uid.as_deref());
+    claim(owners, noted, uid)
 }
 
 fn failure_key(permit: &impl ResourceExt) -> String {
@@ -78,9 +106,9 @@ fn failure_key(permit: &impl ResourceExt) -> String {
 
 /// When to try again after a failure.
 pub fn error_policy(guard: &DeserializeGuard<DataPermit>, error: &PermitError, context: &Context) -> Action {
-    context.metrics.failed(CONTROLLER, "ApiServerUnavailable");
+    context.metrics.failed(CONTROLLER, error.reason());
     tracing::warn!(permit = guard.name_any(), %error, "a permit could not be reconciled");
-    context.failures.after_failure(&failure_key(guard), true)
+    context.failures.after_failure(&failure_key(guard), true, None)
 }
 
 /// Where a permit stands.
@@ -93,18 +121,32 @@ struct Standing {
     next_change: Option<Timestamp>,
 }
 
-/// Makes a permit that nobody owns yet the tenant's own.
-async fn adopt(context: &Context, permit: &DataPermit, tenant: &Tenant) -> Result<(), PermitError> {
-    let owners = permit.metadata.owner_references.as_deref().unwrap_or_default();
-    if owners.iter().any(|owner| owner.kind == "Tenant") {
-        return Ok(());
-    }
+/// The permit of an object, when it counts for its tenant: by the rule by which the tenant's
+/// own controller gives it to the lake-api, or would as soon as it is the tenant's.
+///
+/// # Errors
+/// Why it counts for nothing.
+pub(crate) fn counted_for(
+    context: &Context,
+    permit: &DataPermit,
+    tenant: &Tenant,
+) -> Result<oscar_permit::DataPermit, String> {
+    let mut all = permits(context, &permit.spec.tenant, &tenant.uid().unwrap_or_default());
+    all.retain(|other| other.name_any() != permit.name_any());
+    all.push(permit.clone());
+    counted(permit, &all, &context.installation(), chrono::Utc::now())
+}
+
+/// Makes a permit that nobody owns yet the tenant's own, if it still has this version.
+async fn adopt(
+    context: &Context,
+    permit: &DataPermit,
+    version: Option<String>,
+    tenant: &Tenant,
+) -> Result<(), PermitError> {
     let api: Api<DataPermit> = Api::namespaced(context.client.clone(), &context.namespace);
-    let owner = json!({
-        "apiVersion": Tenant::api_version(&()), "kind": Tenant::kind(&()), "name": tenant.name_any(),
-        "uid": tenant.uid(),
-    });
-    let patch = json!({"metadata": {"resourceVersion": permit.resource_version(), "ownerReferences": [owner]}});
+    let owners = owners_with(permit.metadata.owner_references.as_deref().unwrap_or_default(), tenant);
+    let patch = json!({"metadata": {"resourceVersion": version, "ownerReferences": owners}});
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     let patched = api.patch(&permit.name_any(), &params, &Patch::Merge(&patch)).await;
     patched.map(drop).map_err(|error| PermitError::Adopt(Box::new(error)))
@@ -123,14 +165,11 @@ fn standing(context: &Context, permit: &DataPermit, tenant: Option<&Tenant>) -> 
         let message = format!("There is no tenant {}; the permit waits for it.", permit.spec.tenant);
         return no(PermitPhase::Pending, "TenantMissing", message);
     };
-    let owners = permit.metadata.owner_references.as_deref().unwrap_or_default();
-    let foreign =
-        owners.iter().any(|owner| owner.kind == "Tenant") && !belongs(owners, &tenant.uid().unwrap_or_default());
-    if foreign {
+    if claim_of(permit, &tenant.uid().unwrap_or_default()) == Claim::Foreign {
         let message = "The permit belongs to an earlier tenant of this name; give the present one a permit of its own.";
         return no(PermitPhase::Invalid, "TenantReplaced", message.to_owned());
     }
-    let counted = match permit_of(permit, &context.installation) {
+    let counted = match counted_for(context, permit, tenant) {
         Ok(counted) => counted,
         Err(why) => return no(PermitPhase::Invalid, "Invalid", why),
     };
@@ -180,7 +219,13 @@ fn delivered(context: &Context, permit: &DataPermit) -> Finding {
     }
 }
 
-async fn update_status(context: &Context, permit: &DataPermit, standing: Standing) -> Result<(), PermitError> {
+/// Writes the status when it is not what it was; returns the object's version after that.
+async fn update_status(
+    context: &Context,
+    permit: &DataPermit,
+    tenant: Option<&Tenant>,
+    standing: Standing,
+) -> Result<Option<String>, PermitError> {
     let Standing { phase, ready, delivered, digest, next_change } = standing;
     let before = permit.status.clone().unwrap_or_default();
     let generation = permit.metadata.generation.unwrap_or(0);
@@ -190,9 +235,14 @@ async fn update_status(context: &Context, permit: &DataPermit, standing: Standin
         phase: Some(phase),
         digest,
         next_change: next_change.map(Time),
+        tenant_uid: first_tenant(
+            before.tenant_uid.clone(),
+            permit.metadata.owner_references.as_deref().unwrap_or_default(),
+            tenant,
+        ),
     };
     if status == before {
-        return Ok(());
+        return Ok(permit.resource_version());
     }
     let api: Api<DataPermit> = Api::namespaced(context.client.clone(), &context.namespace);
     let body = json!({
@@ -202,7 +252,7 @@ async fn update_status(context: &Context, permit: &DataPermit, standing: Standin
     let params = PatchParams::apply(MANAGER).force();
     let patched = api.patch_status(&permit.name_any(), &params, &Patch::Apply(&body)).await;
     context.metrics.wrote(CONTROLLER, 1);
-    patched.map(drop).map_err(|error| PermitError::Status(Box::new(error)))
+    patched.map(|written| written.resource_version()).map_err(|error| PermitError::Status(Box::new(error)))
 }
 
 fn until(at: Timestamp) -> Duration {

@@ -8,8 +8,10 @@
 //! one. Failures that may pass are tried again with a growing, jittered breath per object;
 //! failures that need a person wait for a change.
 
+pub(crate) mod claim;
 pub mod context;
 pub mod data_permit;
+pub mod deadline;
 pub mod disturbance;
 pub mod extract;
 pub mod failure;
