@@ -38,6 +38,11 @@ pub enum PackageError {
     /// The scope of identifiers cannot be used.
     #[error("oscar.holder and oscar.identifierSpace must have no control characters")]
     IdentifierSpace,
+    /// A name that looks like another one and names other persons.
+    #[error(
+        "oscar.holder has blanks around it, and identifiers are the holder's: take them out, or write the old text as it was into oscar.identifierSpace if persons have been delivered under it"
+    )]
+    HolderBlanks,
     /// One resource.
     #[error("resource '{resource}': {problem}")]
     Resource {

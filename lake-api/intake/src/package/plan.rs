@@ -119,8 +119,10 @@ fn resolve(
     if !(0.0..=100.0).contains(&percent) {
         return Err(PackageError::QuarantinePercent);
     }
-    // Blanks around the holder's name are no part of it; an identifier space is taken as it is written.
-    let identifier_space = match (&section.identifier_space, section.holder.trim()) {
+    if section.identifier_space.is_none() && section.holder.trim() != section.holder {
+        return Err(PackageError::HolderBlanks);
+    }
+    let identifier_space = match (&section.identifier_space, section.holder.as_str()) {
         (Some(space), _) => space.as_str(),
         (None, "") => section.dataset.as_str(),
         (None, holder) => holder,

@@ -7,6 +7,9 @@ use oscar_permit::{DataPermit, DatasetContract, DatasetName, Sha256Digest, Table
 use crate::package::{DeliveryMode, DeliveryPlan};
 use crate::{IntakeError, Refusal};
 
+/// Records that are read at a time, from the newest on.
+const WINDOW: u64 = 64;
+
 /// The contract that follows from the package and from what is there.
 ///
 /// Persons are recognised by what named them before, so no delivery may name them otherwise,
@@ -74,9 +77,9 @@ pub(super) async fn is_superseded(
     let dataset = &plan.contract.dataset;
     match (plan.mode, state.dataset(dataset)) {
         (_, Some(visible)) if visible.delivery == plan.digest => Ok(false),
-        // Rows that were added are there until the whole dataset is delivered again.
-        (DeliveryMode::Append, Some(visible)) => is_replaced(journal, dataset, &plan.digest, visible.sequence).await,
-        (DeliveryMode::Full, _) | (DeliveryMode::Append, None) => Ok(true),
+        // Its rows are there, beside others that were added since, until the whole dataset is delivered again.
+        (_, Some(visible)) => is_replaced(journal, dataset, &plan.digest, visible.sequence).await,
+        (_, None) => Ok(true),
     }
 }
 
@@ -87,9 +90,12 @@ async fn is_replaced(
     delivery: &Sha256Digest,
     last: u64,
 ) -> Result<bool, IntakeError> {
-    for before in (0..last).rev() {
-        let records = journal.records(before, 1).await?;
-        for entry in records.iter().flat_map(|record| &record.entries).rev() {
+    let mut end = last;
+    while end > 0 {
+        let start = end.saturating_sub(WINDOW);
+        let records = journal.records(start, end - start).await?;
+        end = start;
+        for entry in records.iter().rev().flat_map(|record| record.entries.iter().rev()) {
             match &entry.event {
                 Event::DeliveryAccepted { dataset: of, delivery: accepted, .. }
                     if of == dataset && accepted == delivery =>

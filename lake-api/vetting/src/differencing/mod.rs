@@ -30,8 +30,8 @@
 //! alone leads to people, a new one to refusal.
 //!
 //! **Thresholds.** What is computed from several tables is a statement from each of them, so
-//! the strictest T among them holds: a difference of two tables has the larger of theirs, and
-//! the second stage runs once for this table's T and once for every larger one in the ledger,
+//! the strictest T among them holds: a difference of two tables is near by the larger of theirs,
+//! and the second stage runs once for this table's T and once for every larger one in the ledger,
 //! where fewer than T persons are excused only if tables of a smaller T single them out
 //! without the others.
 

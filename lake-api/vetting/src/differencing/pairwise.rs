@@ -24,16 +24,20 @@ const SETS_PER_PASS: usize = 1024;
 /// What the first stage has found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Gaps {
+    /// The new table's own T.
+    least: u64,
     /// A difference of 1 to T−1 persons.
     pub(crate) below_threshold: bool,
-    /// A difference of T to 2T−1 persons, or a near miss of overlapping sets.
+    /// A difference of T to 2T−1 persons by the larger T of both tables, or a near miss of overlapping sets. Where
+    /// the other table's is the larger, it is for the second stage to refuse: it knows whether laxer tables have
+    /// singled the persons out already.
     pub(crate) near: bool,
 }
 
 impl Gaps {
     fn note(&mut self, difference: u64, threshold: u64) {
-        self.below_threshold |= 0 < difference && difference < threshold;
-        self.near |= threshold <= difference && difference < 2 * threshold;
+        self.below_threshold |= 0 < difference && difference < self.least;
+        self.near |= self.least <= difference && difference < 2 * threshold;
     }
 }
 
@@ -152,7 +156,7 @@ fn is_disjoint(family: &Family) -> bool {
 /// budget was enough to see everything.
 pub(crate) fn compare(earlier: &[LedgerTable], new: &LedgerTable, threshold: u64, budget: &mut Budget) -> (Gaps, bool) {
     let index = NewIndex::of(new);
-    let mut gaps = Gaps::default();
+    let mut gaps = Gaps { least: threshold, ..Gaps::default() };
     let of_table = |table| {
         let threshold = threshold_of(table).max(threshold);
         table.families.iter().map(move |family| Compared { family, own: None, threshold })
