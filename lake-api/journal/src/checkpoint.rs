@@ -29,15 +29,15 @@ pub struct Checkpoint {
     pub time: DateTime<Utc>,
     /// The state; `None` when the program that made the checkpoint folds records in another way.
     pub state: Option<TenantState>,
-    /// SHA-256 of the canonical state.
-    state_digest: Sha256Digest,
+    /// SHA-256 of the canonical state, where it has the form that this program gives it.
+    state_digest: Option<Sha256Digest>,
 }
 
 /// A checkpoint as it is stored.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Sealed<S> {
-    /// Left out by programs from before it was counted.
+    /// Left out by programs from before it was counted. What their states lack had not happened yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fold: Option<u32>,
     head: Head,
@@ -61,7 +61,7 @@ impl Checkpoint {
         let mut sealed = Sealed { fold: Some(FOLD), head, time, state_digest, state, signature: String::new() };
         sealed.signature = key.sign(DOMAIN, &canonical_json(&sealed).ok()?);
         let bytes = canonical_json(&sealed).ok()?;
-        Some((Self { head, time, state: Some(sealed.state), state_digest }, bytes))
+        Some((Self { head, time, state: Some(sealed.state), state_digest: Some(state_digest) }, bytes))
     }
 
     /// Reads a checkpoint and checks form, signature and the state's digest.
@@ -83,10 +83,13 @@ impl Checkpoint {
             return Err(FindingKind::CheckpointState);
         }
         let Sealed { fold, head, time, state_digest, state, signature: _ } = sealed;
-        let state: Option<TenantState> =
-            if fold == Some(FOLD) { Some(serde_json::from_value(state).map_err(form)?) } else { None };
+        let state: Option<TenantState> = match fold {
+            None | Some(FOLD) => Some(serde_json::from_value(state).map_err(form)?),
+            Some(_) => None,
+        };
+        let state_digest = Some(state_digest).filter(|_| fold == Some(FOLD));
         // A state of this program has one form only.
-        if state.as_ref().is_some_and(|state| digest_of(state) != Some(state_digest)) {
+        if state_digest.is_some() && state.as_ref().and_then(digest_of) != state_digest {
             return Err(FindingKind::CheckpointState);
         }
         Ok(Self { head, time, state, state_digest })
@@ -94,7 +97,7 @@ impl Checkpoint {
 
     /// Whether the state is another one than that which has this digest; never of one that cannot be compared.
     pub(crate) fn contradicts(&self, state: Sha256Digest) -> bool {
-        self.state.is_some() && self.state_digest != state
+        self.state_digest.is_some_and(|own| own != state)
     }
 }
 
@@ -117,7 +120,7 @@ pub(crate) async fn write(
         Ok(_) => Ok(()),
         Err(object_store::Error::AlreadyExists { .. }) => {
             let theirs = read(store, &key.verifying_key(), head.sequence).await?;
-            if theirs.head == ours.head && !theirs.contradicts(ours.state_digest) {
+            if theirs.head == ours.head && !ours.state_digest.is_some_and(|ours| theirs.contradicts(ours)) {
                 Ok(())
             } else {
                 Err(JournalError::Unsound(Finding::at(head.sequence, FindingKind::CheckpointState)))
@@ -157,7 +160,10 @@ mod tests {
 
     /// The same checkpoint by a program that folds in another way, and whose state this one cannot read.
     fn of_another_program(fold: Option<u32>, head: Head, key: &JournalKey) -> Vec<u8> {
-        let state = serde_json::json!({"of": "another program"});
+        sealed(fold, head, serde_json::json!({"of": "another program"}), key)
+    }
+
+    fn sealed(fold: Option<u32>, head: Head, state: serde_json::Value, key: &JournalKey) -> Vec<u8> {
         let state_digest = digest_of(&state).unwrap();
         let mut sealed = Sealed { fold, head, time: head.time, state_digest, state, signature: String::new() };
         sealed.signature = key.sign(DOMAIN, &canonical_json(&sealed).unwrap());
@@ -166,7 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_checkpoint_of_a_program_that_folds_otherwise_bears_witness_of_the_records_alone() {
-        for fold in [None, Some(FOLD + 1)] {
+        for fold in [Some(0), Some(FOLD + 1)] {
             let (store, key) = (Arc::new(InMemory::new()), Arc::new(JournalKey::from_seed(&[7; 32])));
             let journal = Journal::open(store.clone(), Arc::clone(&key)).await.unwrap();
             let started = || Event::ServiceStarted { build: "a".into() };
@@ -192,6 +198,20 @@ mod tests {
             assert!(verify(&*store, &key.verifying_key(), &trusted).await.is_err());
             assert!(Journal::open(store, key).await.is_err());
         }
+    }
+
+    /// A restart after an upgrade must not read years of records.
+    #[test]
+    fn a_state_from_before_the_way_was_counted_is_used_and_not_compared() {
+        let key = JournalKey::from_seed(&[7; 32]);
+        let head = Head { sequence: 1, digest: Sha256Digest::of("record"), time: DateTime::UNIX_EPOCH };
+        let state = serde_json::to_value(TenantState::default()).unwrap();
+        let bytes = sealed(None, head, state, &key);
+        let opened = Checkpoint::open(&bytes, &key.verifying_key()).unwrap();
+        assert_eq!(opened.state, Some(TenantState::default()));
+        assert!(!opened.contradicts(Sha256Digest::of("another state")));
+        let (own, _) = Checkpoint::seal(head, head.time, TenantState::default(), &key).unwrap();
+        assert!(own.contradicts(Sha256Digest::of("another state")));
     }
 
     #[test]

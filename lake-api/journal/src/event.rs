@@ -392,4 +392,12 @@ impl StopCause {
             Self::DataWithdrawn => "data-withdrawn",
         }
     }
+
+    /// Whether a text is the code of a cause.
+    #[must_use]
+    pub fn is_code(text: &str) -> bool {
+        [Self::PermitNotInForce, Self::RequesterNotNamed, Self::PermitNarrowed, Self::DataWithdrawn]
+            .iter()
+            .any(|cause| cause.code() == text)
+    }
 }

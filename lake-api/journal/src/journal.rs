@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 use oscar_permit::Sha256Digest;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -204,16 +205,12 @@ impl Journal {
     pub async fn records(&self, after: u64, limit: u64) -> Result<Vec<Record>, JournalError> {
         let last = self.core.snapshot().head.sequence.min(after.saturating_add(limit));
         let key = self.core.key.verifying_key();
-        let mut records = Vec::new();
-        for sequence in after.saturating_add(1)..=last {
-            let unsound = |kind| JournalError::Unsound(Finding::at(sequence, kind));
-            let bytes = read::fetch(self.core.store.as_ref(), sequence)
-                .await?
-                .ok_or_else(|| unsound(FindingKind::Missing { through: sequence }))?;
-            let opened = Record::open(&bytes, sequence, &key);
-            records.push(opened.map_err(|flaw| JournalError::Unsound(Finding::flaw(sequence, flaw)))?);
-        }
-        Ok(records)
+        let record = |sequence| async move {
+            let missing = || JournalError::Unsound(Finding::at(sequence, FindingKind::Missing { through: sequence }));
+            let bytes = read::fetch(self.core.store.as_ref(), sequence).await?.ok_or_else(missing)?;
+            Record::open(&bytes, sequence, &key).map_err(|flaw| JournalError::Unsound(Finding::flaw(sequence, flaw)))
+        };
+        stream::iter(after.saturating_add(1)..=last).map(record).buffered(read::PARALLEL).try_collect().await
     }
 
     /// Writes a checkpoint of the present view; returns the record number it stands after.

@@ -40,13 +40,13 @@ pub(crate) async fn load(store: &dyn ObjectStore, key: &VerifyingKey) -> Result<
             if digest != checkpoint.head.digest {
                 return Err(JournalError::Unsound(Finding::at(sequence, FindingKind::CheckpointHead)));
             }
-            // Where the state is not of this program's making, the records are read from the first one on.
+            // Where the state is of another making, the records are read from the first one on.
             let (head, empty) = (checkpoint.head, Snapshot::empty());
             checkpoint.state.map_or(empty, |state| Snapshot { head, state: Arc::new(state) })
         }
     };
-    let last = last_listed(store, newest).await?;
-    Ok((follow(store, key, start, last).await?, newest))
+    let (last, begun_with) = (last_listed(store, newest).await?, start.head.sequence);
+    Ok((follow(store, key, start, last).await?, begun_with))
 }
 
 /// Reads on from `snapshot` to the end. Every record up to `must_reach` has to be there.

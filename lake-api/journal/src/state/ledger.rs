@@ -2,9 +2,9 @@
 //!
 //! An entry is made when the verdict AUTO or REVIEW is journalled: a reservation. It goes
 //! when the release ends unpublished, and stays for ever once published. It stays too when
-//! a steward has looked at the content and the release is then taken back, for nobody but
-//! requester and steward would know what the steward has seen; that two stewards turned it
-//! down is a decision, and it goes. The *epoch*
+//! a steward has looked at the content, whatever ends the release then, for nobody but
+//! requester and steward would know what the steward has seen. Only that two stewards vote
+//! it down is a decision, and it goes. The *epoch*
 //! counts the entries ever made. It never falls, so an answer judged against epoch 7 is
 //! current exactly while the epoch is 7; that reservations went since only means it was
 //! judged more strictly than needed.
@@ -31,6 +31,9 @@ pub struct LedgerRef {
     pub epoch: u64,
     /// The journal record that made it.
     pub sequence: u64,
+    /// Whether a steward has looked at what it is of.
+    #[serde(default)]
+    pub seen: bool,
 }
 
 impl TenantState {
@@ -41,6 +44,12 @@ impl TenantState {
         &self.ledger
     }
 
+    /// Whether a steward has looked at the newest content of a release.
+    #[must_use]
+    pub fn is_seen(&self, release: &ReleaseId) -> bool {
+        self.ledger.iter().rev().find(|entry| entry.release == *release).is_some_and(|entry| entry.seen)
+    }
+
     /// The number of entries ever made; a new answer must have been judged at the present one.
     #[must_use]
     pub const fn ledger_epoch(&self) -> u64 {
@@ -48,10 +57,18 @@ impl TenantState {
     }
 
     pub(super) fn keep_ledger(&mut self, release: &ReleaseRecord, event: &Event, at: Moment) {
-        let seen = release.reviewed()
-            && matches!(release.state(), super::ReleaseState::Withdrawn | super::ReleaseState::Vetting);
-        if !release.state().holds_ledger_entry() && !seen {
-            self.ledger.retain(|entry| entry.release != *release.id());
+        let newest = self.ledger.iter().rposition(|entry| entry.release == *release.id());
+        if let (Event::ReviewRead { .. }, Some(entry)) = (event, newest.and_then(|place| self.ledger.get_mut(place))) {
+            Arc::make_mut(entry).seen = true;
+        }
+        if !release.state().holds_ledger_entry() {
+            // Votes are about the newest content; what was seen of an earlier one stays.
+            let turned_down = newest.filter(|_| matches!(event, Event::VoteCast { .. }));
+            let mut place = 0..;
+            self.ledger.retain(|entry| {
+                let place = place.next();
+                entry.release != *release.id() || entry.seen && place != turned_down
+            });
         }
         if let Event::VettingFinished { result, .. } = event
             && let Some(entry) = &result.ledger
@@ -63,6 +80,7 @@ impl TenantState {
                 cells: result.cells,
                 epoch: self.ledger_epoch,
                 sequence: at.sequence,
+                seen: false,
             }));
         }
     }

@@ -30,9 +30,8 @@ pub struct ReleaseRecord {
     vetted: Option<Vetted>,
     failure: Option<String>,
     /// How often its vetting was cut off in this round.
+    #[serde(default)]
     interruptions: u32,
-    /// Whether a steward has looked at content of it.
-    reviewed: bool,
     votes: Vec<Vote>,
     published: Option<Published>,
     /// The last reason given for a withdrawal or recall, or the cause of a stop.
@@ -158,12 +157,6 @@ impl ReleaseRecord {
         self.interruptions
     }
 
-    /// Whether a steward has looked at its content before it was decided.
-    #[must_use]
-    pub const fn reviewed(&self) -> bool {
-        self.reviewed
-    }
-
     /// Code of the failure that ended vetting in this round.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
@@ -209,7 +202,6 @@ impl ReleaseRecord {
             vetted: None,
             failure: None,
             interruptions: 0,
-            reviewed: false,
             votes: Vec::new(),
             published: None,
             closing_reason: None,
@@ -237,6 +229,11 @@ impl ReleaseRecord {
                 self.vetted = Some(Vetted { result: (**result).clone(), sequence: at.sequence });
             }
             Event::VettingFailed { code, .. } => self.failure = Some(code.clone()),
+            // The attempt is the same one: whoever still works on it may answer.
+            Event::VettingRestarted { cause: RestartCause::Interrupted, .. } if self.state == ReleaseState::Vetting => {
+                self.interruptions += 1;
+                return;
+            }
             Event::VettingRestarted { cause, .. } => {
                 self.reset();
                 self.interruptions += u32::from(*cause == RestartCause::Interrupted);
@@ -261,11 +258,8 @@ impl ReleaseRecord {
             }
             Event::ReleaseStopped { cause, .. } => self.closing_reason = Some(cause.code().to_owned()),
             // A reading does not change since when the state holds, nor what a step rests on.
-            Event::ReviewRead { .. } => {
-                self.reviewed = true;
-                return;
-            }
-            Event::ExportRead { .. }
+            Event::ReviewRead { .. }
+            | Event::ExportRead { .. }
             | Event::DeliveryAccepted { .. }
             | Event::DeliveryRefused { .. }
             | Event::PermitApplied { .. }

@@ -12,7 +12,7 @@
 use oscar_permit::{Identity, PersonNumber, Quotas, ReleaseId, Sha256Digest};
 
 use super::{TenantState, TransitionError, transition};
-use crate::event::{Decision, Event, Submission, VettingResult};
+use crate::event::{Decision, Event, StopCause, Submission, VettingResult};
 use crate::record::{Actor, Entry};
 
 /// How many stewards must vote.
@@ -30,6 +30,9 @@ pub enum ReviewError {
     /// A person number in a text that would stay in the journal for ever.
     #[error("the text holds something that looks like a person number; leave it out")]
     PersonNumber,
+    /// A reason that the platform gives.
+    #[error("the reason is one that the platform gives; say it in other words")]
+    ReservedReason,
     /// All submissions under the permit or on a dataset are used up.
     #[error(
         "the number of releases under the permit, or on one of its datasets, is used up, refused ones included; ask the authority for more"
@@ -84,10 +87,11 @@ impl TenantState {
         let events =
             self.allowed(actor, Event::VettingFinished { release: release.clone(), result: Box::new(result) })?;
         let asked = self.release(release).map(|known| known.submission());
-        let used = asked.map_or(0, |asked| self.cells_used(&asked.permit, asked.datasets()));
+        let more = Some((release, cells));
+        let used = asked.map_or(0, |asked| self.cells_with(&asked.permit, asked.datasets(), more));
         if leaves && cells > u64::from(quotas.cells_per_release) {
             Err(ReviewError::TooManyCells)
-        } else if leaves && used.saturating_add(cells) > u64::from(quotas.cells) {
+        } else if leaves && used > u64::from(quotas.cells) {
             Err(ReviewError::CellsUsedUp)
         } else {
             Ok(events)
@@ -127,6 +131,9 @@ impl TenantState {
     pub fn withdraw(&self, actor: &Actor, release: &ReleaseId, reason: &str) -> Result<Vec<Event>, ReviewError> {
         let reason = reason.trim().to_owned();
         free_of_person_numbers(&[&reason])?;
+        if StopCause::is_code(&reason) {
+            return Err(ReviewError::ReservedReason);
+        }
         self.allowed(actor, Event::ReleaseWithdrawn { release: release.clone(), reason })
     }
 

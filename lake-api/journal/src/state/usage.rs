@@ -3,13 +3,13 @@
 //! Two permits for one dataset are two ways of asking about the same persons, so what counts is the one of
 //! the two that has been asked more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use oscar_permit::{DatasetName, PermitId, Sha256Digest};
+use oscar_permit::{DatasetName, PermitId, ReleaseId, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 use super::{ReleaseRecord, ReleaseState, TenantState};
-use crate::event::{Event, Verdict};
+use crate::event::{Event, StopCause, Verdict};
 
 /// What a submission costs that ends on a limit of time or memory, or on a failure, or is withdrawn before it has an
 /// answer. Whether it comes to an end may depend on one person's rows (a join that multiplies them under a condition),
@@ -71,9 +71,25 @@ impl TenantState {
     /// more: what is on its way out counts already.
     #[must_use]
     pub fn cells_used<'d>(&self, permit: &PermitId, datasets: impl IntoIterator<Item = &'d DatasetName>) -> u64 {
+        self.cells_with(permit, datasets, None)
+    }
+
+    /// The same with one more release, or with one of another size.
+    pub(super) fn cells_with<'d>(
+        &self,
+        permit: &PermitId,
+        datasets: impl IntoIterator<Item = &'d DatasetName>,
+        more: Option<(&ReleaseId, u64)>,
+    ) -> u64 {
         let of = |counts: &dyn Fn(&ReleaseRecord) -> bool| -> u64 {
             let release = |id| self.releases.get(id).is_some_and(|release| counts(release));
-            self.ledger.iter().filter(|entry| release(&entry.release)).map(|entry| entry.cells).sum()
+            // A release that was judged again has several entries, and leaves once.
+            let mut cells: BTreeMap<&ReleaseId, u64> = more.into_iter().filter(|(id, _)| release(id)).collect();
+            for entry in self.ledger.iter().filter(|entry| release(&entry.release)) {
+                let most = cells.entry(&entry.release).or_default();
+                *most = entry.cells.max(*most);
+            }
+            cells.values().sum()
         };
         let under = of(&|release| release.submission().permit == *permit);
         distinct(datasets).into_iter().map(|dataset| of(&|release| asks_of(release, dataset))).fold(under, u64::max)
@@ -112,9 +128,12 @@ impl TenantState {
     }
 }
 
-/// Whether a release was ended before there was an answer: that there was none yet has been seen.
+/// Whether a release was taken back before there was an answer: that there was none yet has been seen. One that the
+/// platform stopped says why in a word that no requester may use (see [`TenantState::withdraw`]).
 fn given_up(release: &ReleaseRecord) -> bool {
-    release.state() == ReleaseState::Withdrawn && release.vetted().is_none() && release.failure().is_none()
+    let stopped = release.closing_reason().is_some_and(StopCause::is_code);
+    let open = release.vetted().is_none() && release.failure().is_none();
+    release.state() == ReleaseState::Withdrawn && open && !stopped
 }
 
 fn asks_of(release: &ReleaseRecord, dataset: &DatasetName) -> bool {

@@ -1,8 +1,8 @@
 //! Who may do what: no role releases alone, votes are hidden, quotas and ledger hold.
 
 use oscar_journal::{
-    Actor, Decision, Entry, Event, ReleaseState, RestartCause, ReviewError, Submission, TenantState, TransitionError,
-    Verdict, VotesView,
+    Actor, Decision, Entry, Event, ReleaseState, RestartCause, ReviewError, StopCause, Submission, TenantState,
+    TransitionError, Verdict, VotesView,
 };
 use oscar_permit::{Quotas, Role, TableRef};
 
@@ -257,11 +257,41 @@ fn what_a_steward_has_looked_at_stays_in_the_ledger_unless_two_stewards_turn_it_
     let rejected = looked_at().tell(steward(), vote(1, Decision::Reject)).tell(controller(), vote(1, Decision::Reject));
     assert!(rejected.state.ledger().is_empty());
 
-    // Judged again, it is judged against what was looked at, and both stay.
-    let restart = Event::VettingRestarted { release: release(1), cause: RestartCause::PolicyChanged };
-    let again = looked_at().tell(service(), restart).tell(service(), vetted(1, Verdict::Review, 1));
-    assert_eq!(again.state.ledger().len(), 2);
-    assert_eq!(again.tell(analyst(), withdrawn).state.ledger().len(), 2);
+    // Judged again, it is judged against what was looked at, which stays whatever comes then; it leaves once.
+    let restart = || Event::VettingRestarted { release: release(1), cause: RestartCause::PolicyChanged };
+    let again = || looked_at().tell(service(), restart());
+    let quotas = Quotas { cells: 20, ..generous() };
+    let answer = again().state.finish_vetting(&service(), &release(1), result(Verdict::Review, 1), &quotas);
+    assert!(answer.is_ok(), "{answer:?}");
+    let judged = again().tell(service(), vetted(1, Verdict::Review, 1));
+    assert_eq!((judged.state.ledger().len(), judged.state.cells_used(&permit(), [])), (2, 20));
+    assert!(!judged.state.is_seen(&release(1)), "nobody has looked at what it is now");
+    assert_eq!(again().tell(service(), vetted(1, Verdict::Refused, 1)).state.ledger().len(), 1);
+    assert_eq!(judged.tell(analyst(), withdrawn).state.ledger().len(), 1);
+    let failed = Event::VettingFailed { release: release(1), code: "deadline".into() };
+    let resubmitted = again().tell(service(), failed).tell(analyst(), submitted(1));
+    assert_eq!(resubmitted.state.ledger().len(), 1);
+}
+
+#[test]
+fn a_release_that_the_platform_stopped_costs_no_more_and_nobody_pretends_it_was() {
+    let stopped = Event::ReleaseStopped { release: release(1), cause: StopCause::PermitNotInForce };
+    let story = Story::default().tell(analyst(), submitted(1)).tell(service(), stopped);
+    assert_eq!(story.state.submissions_used(&permit(), []), 1);
+    let open = Story::default().tell(analyst(), submitted(1));
+    let pretended = open.state.withdraw(&analyst(), &release(1), " permit-not-in-force ");
+    assert_eq!(pretended, Err(ReviewError::ReservedReason));
+}
+
+#[test]
+fn an_attempt_that_was_cut_off_may_still_be_answered() {
+    let before = Story::default().tell(analyst(), submitted(1));
+    let sequence = |story: &Story| story.state.release(&release(1)).unwrap().sequence();
+    let attempt = sequence(&before);
+    let restarted = |cause| Event::VettingRestarted { release: release(1), cause };
+    let cut_off = before.tell(service(), restarted(RestartCause::Interrupted));
+    assert_eq!(sequence(&cut_off), attempt);
+    assert_ne!(sequence(&cut_off.tell(service(), restarted(RestartCause::PolicyChanged))), attempt);
 }
 
 #[test]
@@ -270,7 +300,7 @@ fn a_look_changes_neither_votes_nor_the_step_that_the_platform_is_at() {
     let known = |story: &Story| story.state.release(&release(1)).unwrap().clone();
     let (sequence, since) = (known(&before).sequence(), known(&before).since());
     let after = before.tell(controller(), read());
-    assert!(known(&after).reviewed());
+    assert!(after.state.is_seen(&release(1)));
     assert_eq!((known(&after).sequence(), known(&after).since()), (sequence, since));
     assert_eq!(state_of(&after.tell(controller(), vote(1, Decision::Approve)), 1), ReleaseState::Approved);
 }
