@@ -1,18 +1,28 @@
-//! What an auditor is shown of the journal: what happened under the permits of which they are the auditor.
+//! What an auditor is shown of the journal: what happened under the permits of which they are the auditor, whether
+//! or not those are still in force, and under permits that are there no more.
 //!
 //! Who is an auditor and something else besides learns nothing here that the other role keeps from them: no vote
 //! before both are in, not what vetting found about an own request, and of deliveries no more than the catalogue says.
 
+use oscar_access::{HeldPermit, Permits};
 use oscar_journal::{Entry, Event, TenantState};
-use oscar_permit::{PermitId, Role};
+use oscar_permit::{PermitId, PermitPerson, Role};
 use serde_json::{Value, json};
 
 use crate::catalogue::rounded;
 use crate::server::caller::Caller;
 
 /// The event as the caller may see it; `None` where nothing of it is theirs.
-pub(crate) fn shown(entry: &Entry, state: &TenantState, caller: &Caller) -> Option<Value> {
-    let audits = |permit: &PermitId| caller.grants_with(Role::audits).any(|grant| grant.permit.id == *permit);
+pub(crate) fn shown(entry: &Entry, state: &TenantState, permits: &Permits, caller: &Caller) -> Option<Value> {
+    let audits = |permit: &PermitId| {
+        let named = |held: &HeldPermit| {
+            held.permit.persons.iter().any(|person| {
+                let PermitPerson { issuer, subject, role } = person;
+                *issuer == caller.identity.issuer && *subject == caller.identity.subject && role.audits()
+            })
+        };
+        permits.get(permit).map_or(!permits.in_doubt(permit), named)
+    };
     if permit_of(&entry.event, state).is_some_and(|permit| !audits(permit)) {
         return None;
     }

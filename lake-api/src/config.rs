@@ -55,7 +55,7 @@ pub enum ConfigError {
     )]
     OpenDoor,
     /// A process that could not even start its work.
-    #[error("limits.queryMemoryBytes must be at least 268435456 (256 MiB)")]
+    #[error("limits.queryMemoryBytes must be at least 1073741824 (1 GiB)")]
     QueryMemory,
     /// A limit of zero.
     #[error("limits.{0} must be at least 1")]
@@ -63,7 +63,7 @@ pub enum ConfigError {
 }
 
 /// Least memory of a process that computes a release.
-const LEAST_QUERY_MEMORY: usize = 256 << 20;
+const LEAST_QUERY_MEMORY: usize = 1 << 30;
 
 /// Everything the service is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -166,7 +166,7 @@ pub struct Limits {
     pub vetting_tasks: usize,
     /// Longest time for computing one release, in seconds.
     pub query_seconds: u64,
-    /// Memory of the process that computes one release, in bytes; 256 MiB at least. The service itself needs three
+    /// Memory of the process that computes one release, in bytes; 1 GiB at least. The service itself needs three
     /// eighths of it beside, to read the answer.
     pub query_memory_bytes: usize,
     /// How long running requests may take when the service stops, in seconds.

@@ -163,7 +163,8 @@ impl ReleaseService {
                 return;
             }
             // Nobody's failure: the next sweep looks again.
-            Err(ServiceError::PermitInDoubt) => {
+            Err(error @ ServiceError::PermitInDoubt) => {
+                tracing::warn!(release = %id, %error, "a release waits");
                 self.work.lock().entry(id.clone()).or_default().running = false;
                 return;
             }

@@ -97,7 +97,8 @@ impl ReleaseService {
                     return computed(result);
                 }
                 () = tokio::time::sleep(PERMIT_WATCH) => {
-                    if let Standing::Ended(cause) = self.standing(record)? {
+                    // What is in doubt now may be plain before the answer, where it is looked at once more.
+                    if let Ok(Standing::Ended(cause)) = self.standing(record) {
                         return Ok(Err(End::Stopped(cause)));
                     }
                     let state = self.platform.journal.refresh().await.map_err(ServiceError::journal)?;

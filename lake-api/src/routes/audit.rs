@@ -63,12 +63,12 @@ pub(crate) async fn read(
         tracing::error!(%error, "the journal cannot be read");
         Rejection::unavailable("storage-unavailable", "The platform's storage does not answer.")
     })?;
-    let snapshot = journal.snapshot();
+    let (snapshot, permits) = (journal.snapshot(), app.permits.permits());
     let last = records.last().map(|record| record.sequence);
     let mut entries = Vec::new();
     for record in records {
         for entry in record.entries {
-            let Some(event) = shown(&entry, &snapshot.state, &caller) else { continue };
+            let Some(event) = shown(&entry, &snapshot.state, &permits, &caller) else { continue };
             entries.push(AuditEntry {
                 sequence: record.sequence,
                 time: record.time,

@@ -60,6 +60,10 @@ fn of_review(error: ReviewError) -> Rejection {
             "The number of cells under the permit, or on one of its datasets, would be exceeded.",
         )
         .remedy("Ask for fewer or coarser groups."),
+        ReviewError::ReservedReason => {
+            Rejection::unprocessable("reason", "The reason is one that the platform gives itself.")
+                .remedy("Say it in other words.")
+        }
         ReviewError::PersonNumber => {
             Rejection::unprocessable("person-number", "A text holds something of the form of a person number.")
                 .remedy("Remove it; what you send is recorded.")

@@ -1,5 +1,7 @@
 //! The reviewer pack and the votes.
 
+use std::time::Instant;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use oscar_journal::{ReleaseRecord, ReleaseState};
@@ -41,7 +43,12 @@ pub(crate) async fn pack(
     let table = findings.review_table().ok_or_else(Rejection::internal)?;
     let hidden_cells = serde_json::to_value(&findings.hidden).map_err(|_| Rejection::internal())?;
     // Before anything is shown: from now on the ledger reckons with it, and auditors know of it.
-    app.releases.note_review(record.id(), caller.actor(&grant)).await.map_err(|error| problems::of_service(&error))?;
+    let again = app.platform.journal.state().is_seen(record.id())
+        && app.reviews.take(&caller.identity, Instant::now()).is_err();
+    if !again {
+        let noted = app.releases.note_review(record.id(), caller.actor(&grant)).await;
+        noted.map_err(|error| problems::of_service(&error))?;
+    }
     Ok(Json(ReviewPack {
         release: releases::detailed(&app, &caller, &record).await?,
         content: content.to_string(),

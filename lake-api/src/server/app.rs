@@ -18,6 +18,8 @@ pub(crate) struct App {
     pub(crate) verifier: TokenVerifier,
     pub(crate) permits: Arc<PermitBook>,
     pub(crate) rate: RateLimit,
+    /// How many looks of a steward at reviewer packs are journalled beside the first one at each.
+    pub(crate) reviews: RateLimit,
     /// How many denials of an identity are journalled.
     pub(crate) denials: RateLimit,
     pub(crate) metrics: Arc<Metrics>,

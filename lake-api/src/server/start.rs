@@ -34,8 +34,8 @@ use crate::release::ReleaseService;
 use crate::seal::{SealError, SealKey};
 use crate::vault::Vault;
 
-/// Denials of one identity that are journalled at once; then one a minute is.
-const JOURNALLED_DENIALS: u32 = 20;
+/// Denials of one identity, and looks of one steward, that are journalled at once; then one a minute is.
+const JOURNALLED_AT_ONCE: u32 = 20;
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -142,7 +142,8 @@ impl Server {
             verifier: verifier.clone(),
             permits,
             rate: RateLimit::new(config.limits.requests_per_second, config.limits.burst),
-            denials: RateLimit::per_minute(JOURNALLED_DENIALS),
+            reviews: RateLimit::per_minute(JOURNALLED_AT_ONCE),
+            denials: RateLimit::per_minute(JOURNALLED_AT_ONCE),
             metrics: Arc::clone(&metrics),
         });
         let admission = Admission::new(config.limits.requests_in_flight, config.limits.request_time());

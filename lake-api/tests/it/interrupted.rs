@@ -12,7 +12,7 @@ use oscar_journal::{Actor, Event, Journal, JournalKey, RestartCause, VerifyOptio
 use oscar_lake::Storage;
 use oscar_lake::{FileKeys, KeyProvider as _, KeyPurpose};
 use oscar_lake_api::api::release::{Release, ReleaseState};
-use oscar_lake_api::config::ServeConfig;
+use oscar_lake_api::config::{ServeConfig, WorkerSettings};
 use oscar_lake_api::server::Server;
 use reqwest::StatusCode;
 use tempfile::TempDir;
@@ -208,6 +208,47 @@ async fn a_service_whose_storage_is_away_says_so_and_is_ready_again_when_it_is_b
     assert_eq!(world.admin("/ready").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     outage.end();
     until("it is ready again", async || world.admin("/ready").await.status().is_success()).await;
+    world.running.shutdown().await;
+}
+
+/// A worker that notes its start and begins once it may.
+fn held_worker(folder: &Path) -> PathBuf {
+    let program = folder.join("held-worker");
+    let (started, go) = (folder.join("started"), folder.join("go"));
+    let script = format!(
+        "#!/bin/sh\necho >> '{}'\nwhile [ ! -e '{}' ]; do sleep 0.05; done\nexec '{}' \"$@\"\n",
+        started.display(),
+        go.display(),
+        env!("CARGO_BIN_EXE_lake-api"),
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    program
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_an_attempt_that_another_process_has_ended_is_dropped() {
+    let helper = tempfile::tempdir().unwrap();
+    let world = World::start_with(|config| {
+        config.worker = WorkerSettings::Program { program: held_worker(helper.path()) };
+    })
+    .await;
+    let id = world.submit("anna", BY_REGION).await.id;
+    let starts = || std::fs::read_to_string(helper.path().join("started")).unwrap_or_default().lines().count();
+    until("it is computed", async || starts() == 1).await;
+    // As a second process does whose policy is another one.
+    let storage = Storage::open(&world.config.storage).unwrap();
+    let keys = FileKeys::directory(world.directory.path().join("keys"));
+    let key = JournalKey::from_seed(keys.key(KeyPurpose::Journal).unwrap().expose());
+    let journal = Journal::open(storage.store(), Arc::new(key)).await.unwrap();
+    let event = Event::VettingRestarted { release: id.parse().unwrap(), cause: RestartCause::PolicyChanged };
+    let restarted = journal
+        .transact(Actor::service("release-service"), |_| Ok::<_, std::convert::Infallible>(vec![event.clone()]))
+        .await;
+    restarted.unwrap();
+    std::fs::write(helper.path().join("go"), "").unwrap();
+    assert_eq!(world.settled("anna", &id).await.state, ReleaseState::InReview);
+    assert_eq!(starts(), 2, "what was computed for the first attempt is not the second one's answer");
     world.running.shutdown().await;
 }
 
