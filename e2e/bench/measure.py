@@ -23,6 +23,8 @@ class Cost:
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> Cost:
     """Wall time, CPU time and peak resident memory of one process (its own, not its parent's)."""
+    # What the run before has written is not written to disk while this one is measured.
+    os.sync()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         start = time.monotonic()
         process = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **(environment or {})})

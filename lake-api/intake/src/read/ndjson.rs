@@ -163,26 +163,32 @@ struct PlainObjects {
 /// A name with quotes and colon.
 struct PlainName {
     bytes: Vec<u8>,
-    /// Its first bytes as a number and the bits that they have there: comparing numbers takes no call.
-    head: (u128, u128),
+    /// Its first bytes as two numbers, each with the bits that they have there: comparing numbers takes no call.
+    head: [(u64, u64); 2],
 }
 
 impl PlainName {
     fn of(name: &str) -> Self {
         let bytes = format!("\"{name}\":").into_bytes();
-        let (mut first, mut bits) = ([0; 16], [0; 16]);
-        for ((first, bits), byte) in first.iter_mut().zip(&mut bits).zip(&bytes) {
+        let (mut first, mut bits) = ([[0; 8]; 2], [[0; 8]; 2]);
+        let places = first.as_flattened_mut().iter_mut().zip(bits.as_flattened_mut());
+        for ((first, bits), byte) in places.zip(&bytes) {
             (*first, *bits) = (*byte, u8::MAX);
         }
-        Self { bytes, head: (u128::from_le_bytes(first), u128::from_le_bytes(bits)) }
+        let [first, bits] = [first, bits].map(|numbers| numbers.map(u64::from_le_bytes));
+        let ([one, other], [of_one, of_other]) = (first, bits);
+        Self { bytes, head: [(one, of_one), (other, of_other)] }
     }
 
     /// What follows the name.
     fn strip<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
-        let (head, bits) = self.head;
-        match text.first_chunk() {
-            Some(first) if u128::from_le_bytes(*first) & bits != head => None,
-            Some(_) if self.bytes.len() <= size_of_val(&head) => text.get(self.bytes.len()..),
+        let [(one, of_one), (other, of_other)] = self.head;
+        match text.as_chunks::<8>().0 {
+            [first, second, ..] if self.bytes.len() <= 16 => {
+                let differs = (u64::from_le_bytes(*first) & of_one) ^ one;
+                let differs = differs | ((u64::from_le_bytes(*second) & of_other) ^ other);
+                if differs == 0 { text.get(self.bytes.len()..) } else { None }
+            }
             _ => text.strip_prefix(self.bytes.as_slice()),
         }
     }
