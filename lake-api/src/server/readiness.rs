@@ -62,11 +62,14 @@ impl Readiness {
             Some(Err(why)) => missing.push(format!("the object store: {why}")),
             None => missing.push("the object store: the check of put-if-absent has not ended yet".to_owned()),
         }
-        for issuer in self.verifier.issuers_without_keys() {
-            missing.push(format!("the keys of token issuer {issuer}"));
-        }
         let permits = self.permits.permits();
         let mut warnings: Vec<String> = permits.problems().iter().map(ToString::to_string).collect();
+        let outdated = self.verifier.issuers_with_outdated_keys();
+        for issuer in self.verifier.issuers_without_keys() {
+            let what = format!("the keys of token issuer {issuer}");
+            // Its tokens are refused; the other issuers' persons need not go without the service.
+            if outdated.contains(&issuer) { warnings.push(what + " are too old") } else { missing.push(what) }
+        }
         if permits.iter().next().is_none() {
             warnings.push("permits: no permit in the permits directory counts, so nobody may do anything".to_owned());
         }

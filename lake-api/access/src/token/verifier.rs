@@ -106,4 +106,13 @@ impl TokenVerifier {
     pub fn issuers_without_keys(&self) -> Vec<String> {
         self.issuers.iter().filter(|(_, issuer)| !issuer.keys.is_ready()).map(|(name, _)| name.clone()).collect()
     }
+
+    /// Those of them whose keys have grown too old, while another issuer's keys are usable: its persons are served.
+    #[must_use]
+    pub fn issuers_with_outdated_keys(&self) -> Vec<String> {
+        if self.issuers.values().all(|issuer| !issuer.keys.is_ready()) {
+            return Vec::new();
+        }
+        self.issuers.iter().filter(|(_, issuer)| issuer.keys.is_outdated()).map(|(name, _)| name.clone()).collect()
+    }
 }

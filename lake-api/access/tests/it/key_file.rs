@@ -13,12 +13,15 @@ use crate::signed_token::{TestKey, claims};
 const ISSUER: &str = "https://login.invalid";
 
 fn verifier(file: &Path) -> TokenVerifier {
-    TokenVerifier::new(vec![IssuerConfig {
+    TokenVerifier::new(vec![from_file(ISSUER, file)]).unwrap()
+}
+
+fn from_file(issuer: &str, file: &Path) -> IssuerConfig {
+    IssuerConfig {
         jwks_file: Some(file.to_owned()),
         key_refresh: KeyRefresh { cooldown_seconds: 0, ..KeyRefresh::default() },
-        ..IssuerConfig::new(ISSUER, "oscar-host")
-    }])
-    .unwrap()
+        ..IssuerConfig::new(issuer, "oscar-host")
+    }
 }
 
 #[tokio::test]
@@ -104,4 +107,27 @@ async fn keys_that_were_fetched_too_long_ago_serve_again_once_the_file_is_renewe
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(verifier.verify(&token).await.is_ok());
+}
+
+#[tokio::test]
+async fn keys_too_old_are_told_apart_only_while_another_issuers_keys_are_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, other) = (folder.path().join("old.json"), folder.path().join("other.json"));
+    let keys = json!({"keys": [TestKey::new("a").jwk()]}).to_string();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    std::fs::write(&old, dated_jwks(&keys, now - 86_400).unwrap()).unwrap();
+    let elsewhere = "https://id.invalid";
+    let verifier = TokenVerifier::new(vec![from_file(ISSUER, &old), from_file(elsewhere, &other)]).unwrap();
+    verifier.warm_up().await;
+    assert_eq!(verifier.issuers_without_keys().len(), 2);
+    assert_eq!(verifier.issuers_with_outdated_keys(), Vec::<String>::new(), "nobody could be served");
+    std::fs::write(&other, dated_jwks(&keys, now).unwrap()).unwrap();
+    verifier.warm_up().await;
+    assert_eq!(verifier.issuers_without_keys(), [ISSUER]);
+    assert_eq!(verifier.issuers_with_outdated_keys(), [ISSUER]);
+    std::fs::remove_file(&old).unwrap();
+    let never = TokenVerifier::new(vec![from_file(ISSUER, &old), from_file(elsewhere, &other)]).unwrap();
+    never.warm_up().await;
+    assert_eq!(never.issuers_without_keys(), [ISSUER]);
+    assert_eq!(never.issuers_with_outdated_keys(), Vec::<String>::new(), "there never were any");
 }

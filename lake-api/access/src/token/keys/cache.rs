@@ -111,6 +111,12 @@ impl KeyCache {
         !matches!(age, Age::Unusable) && !snapshot.keys.is_empty()
     }
 
+    /// Whether there are keys that nobody has renewed in time.
+    pub(in crate::token) fn is_outdated(&self) -> bool {
+        let snapshot = self.current();
+        snapshot.fetched.is_some() && matches!(self.age(&snapshot), Age::Unusable)
+    }
+
     fn current(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.read())
     }
