@@ -42,16 +42,21 @@ pub enum DiscoverError {
     Late(#[from] Late),
 }
 
-/// The installation as it was `given`, with the cluster's own addresses added.
+/// The installation as it was `given`, with the cluster's own addresses added; of the nodes first those that are
+/// `known`, so that not every new one changes what is measured.
 ///
 /// # Errors
 /// See [`DiscoverError`].
-pub async fn discover(client: &Client, given: &Installation) -> Result<Installation, DiscoverError> {
+pub async fn discover(
+    client: &Client,
+    given: &Installation,
+    known: &[SocketAddr],
+) -> Result<Installation, DiscoverError> {
     let mut found = given.clone();
     let ProbeTargets { api_server, resolvers, kubelets, .. } = &mut found.probe;
     add(api_server, api_servers(client).await?);
     add(resolvers, dns(client).await?);
-    add(kubelets, nodes(client).await?);
+    add(kubelets, nodes(client, known).await?);
     found.validate()?;
     Ok(found)
 }
@@ -65,7 +70,8 @@ pub async fn keep_current(context: &Context, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
-        wait = match within(LONGEST, discover(&context.client, &context.settings.installation)).await {
+        let known = context.installation().probe.kubelets.clone();
+        wait = match within(LONGEST, discover(&context.client, &context.settings.installation, &known)).await {
             Ok(found) => {
                 take_up(context, found);
                 PACE
@@ -119,14 +125,17 @@ async fn dns(client: &Client) -> Result<Vec<SocketAddr>, Error> {
     Ok(listed.iter().flat_map(service_addresses).filter(|address| address.port() == 53).collect())
 }
 
-async fn nodes(client: &Client) -> Result<Vec<SocketAddr>, Error> {
+async fn nodes(client: &Client, known: &[SocketAddr]) -> Result<Vec<SocketAddr>, Error> {
     let api: Api<Node> = Api::all(client.clone());
     let listed = api.list(&ListParams::default()).await?;
     let addresses = listed.iter().filter_map(|node| {
         let addresses = node.status.as_ref()?.addresses.as_deref().unwrap_or_default();
         addresses.iter().find(|address| address.type_ == "InternalIP")?.address.parse::<IpAddr>().ok()
     });
-    Ok(addresses.take(MOST_NODES).map(|address| SocketAddr::new(address, KUBELET)).collect())
+    let mut found: Vec<SocketAddr> = addresses.map(|address| SocketAddr::new(address, KUBELET)).collect();
+    found.sort_by_key(|address| !known.contains(address));
+    found.truncate(MOST_NODES);
+    Ok(found)
 }
 
 fn service_addresses(service: &Service) -> Vec<SocketAddr> {
@@ -150,6 +159,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::fixture::installation;
 
     /// The addresses of nodes; none: the API server does not tell.
     type Nodes = Arc<Mutex<Option<Vec<&'static str>>>>;
@@ -184,30 +194,13 @@ mod tests {
         Client::try_from(kube::Config::new(address.parse().unwrap())).unwrap()
     }
 
-    fn given() -> Installation {
-        let targets = json!(["192.0.2.1:443"]);
-        serde_json::from_value(json!({
-            "lakeApi": {"image": format!("lake-api@sha256:{}", "1".repeat(64))}, "podSecurityVersion": "v1.34",
-            "gateway": {"kind": "nobody"}, "monitoring": {"kind": "nobody"}, "operator": {"kind": "nobody"},
-            "objectStore": {
-                "endpoint": "http://192.0.2.2", "region": "r", "addresses": ["192.0.2.2"], "port": 80,
-                "personIndexBucket": "person-index",
-            },
-            "probe": {
-                "outsideTcp": targets, "outsideUdp": targets, "resolvers": targets, "metadata": targets,
-                "intervalMinutes": 1,
-            },
-        }))
-        .unwrap()
-    }
-
     #[tokio::test]
     async fn each_look_finds_the_addresses_of_now_beside_those_that_were_given() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let nodes: Nodes = Arc::new(Mutex::new(Some(vec!["10.1.0.1"])));
-        let (client, given) = (api_server(Arc::clone(&nodes)).await, given());
+        let (client, given) = (api_server(Arc::clone(&nodes)).await, installation());
         let kubelets = async || {
-            let found = discover(&client, &given).await?;
+            let found = discover(&client, &given, &[]).await?;
             assert_eq!(found.probe.api_server, ["10.0.0.1:443".parse().unwrap()]);
             assert_eq!(found.probe.resolvers, given.probe.resolvers);
             Ok::<_, DiscoverError>(found.probe.kubelets.iter().map(ToString::to_string).collect::<Vec<_>>())
@@ -219,5 +212,18 @@ mod tests {
             *nodes.lock() = nothing;
             assert!(kubelets().await.is_err(), "and nothing is taken up");
         }
+    }
+
+    #[tokio::test]
+    async fn a_new_node_takes_no_known_ones_place() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let old = ["10.1.0.11", "10.1.0.12", "10.1.0.13", "10.1.0.14", "10.1.0.15"];
+        let known: Vec<SocketAddr> = old.iter().map(|node| format!("{node}:{KUBELET}").parse().unwrap()).collect();
+        let nodes: Nodes = Arc::new(Mutex::new(Some([&["10.1.0.1"], &old[..]].concat())));
+        let client = api_server(Arc::clone(&nodes)).await;
+        assert_eq!(discover(&client, &installation(), &known).await.unwrap().probe.kubelets, known);
+        *nodes.lock() = Some([&["10.1.0.1"], &old[1..]].concat());
+        let found = discover(&client, &installation(), &known).await.unwrap().probe.kubelets;
+        assert!(found.contains(&"10.1.0.1:10250".parse().unwrap()) && !found.contains(&known[0]), "{found:?}");
     }
 }

@@ -16,6 +16,8 @@ pub mod authority;
 pub mod cli;
 pub mod controllers;
 pub mod discover;
+#[cfg(test)]
+mod fixture;
 pub mod jwks;
 pub mod keys;
 pub mod lease;

@@ -91,7 +91,7 @@ pub async fn run(
     place: Place,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let installation = discover::discover(&client, &settings.installation).await?;
+    let installation = discover::discover(&client, &settings.installation, &[]).await?;
     let mut tasks = JoinSet::new();
     let (world, metrics) = (Arc::new(World::default()), Arc::new(Metrics::default()));
     let (triggers, triggered) = trigger();
@@ -310,8 +310,8 @@ fn waking_extracts(events: Touched<Tenant>, context: &Arc<Context>) -> Touched<T
     events.inspect(wake).boxed()
 }
 
-/// A permit that turns wakes its tenant, its extracts and those of its number; also one that is gone, of which no
-/// reconcile will hear.
+/// A permit that turns wakes its tenant, its extracts and its tenant's other permits; also one that is gone, of which
+/// no reconcile will hear.
 fn waking_tenants(events: Touched<DataPermit>, context: &Arc<Context>) -> Touched<DataPermit> {
     let context = Arc::clone(context);
     let wake = move |touched: &watcher::Result<DeserializeGuard<DataPermit>>| {
@@ -319,9 +319,9 @@ fn waking_tenants(events: Touched<DataPermit>, context: &Arc<Context>) -> Touche
         if let (DeserializeGuard(Ok(permit)), Some(name)) = (guard, guard.meta().name.as_deref()) {
             context.trigger.tenant(&permit.spec.tenant);
             context.wake_extracts(|extract| extract.spec.permit == name);
-            // Of two permits with one reference number neither counts.
-            let id = |permit: &DataPermit| (permit.spec.tenant.clone(), permit.spec.id.clone());
-            context.wake_permits(|other| id(other) == id(permit) && other.metadata.name.as_deref() != Some(name));
+            // Of two permits with one reference number neither counts, and one makes room for another.
+            let is_other = |other: &DataPermit| other.metadata.name.as_deref() != Some(name);
+            context.wake_permits(|other| other.spec.tenant == permit.spec.tenant && is_other(other));
         }
     };
     events.inspect(wake).boxed()

@@ -42,7 +42,10 @@ pub(crate) async fn say_failure(context: &Context, tenant: &Tenant, error: &Tena
     let others = before.conditions.iter().filter(|old| findings.iter().all(|finding| finding.kind != old.type_));
     conditions.extend(others.cloned());
     let status = status_of(tenant, &before, conditions, outcome);
-    gauge(context, tenant, &status);
+    // The alerts are about tenants that are to be there.
+    if tenant.metadata.deletion_timestamp.is_none() {
+        gauge(context, tenant, &status);
+    }
     if status == before {
         return;
     }
@@ -63,13 +66,14 @@ mod tests {
     use oscar_blueprint::{GatewayAccess, TenantPlan};
     use oscar_crds::ComputeSize;
     use oscar_permit::TenantName;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::controllers::tenant::dereference::Found;
     use crate::controllers::tenant::isolation::Verdict;
     use crate::controllers::tenant::lake_api::{LakeApiReport, Silence};
     use crate::controllers::tenant::validate::Validated;
+    use crate::fixture::installation;
     use crate::keys::KeysError;
     use crate::objects::ApplyError;
     use crate::storage::StorageError;
@@ -83,18 +87,6 @@ mod tests {
             .unwrap()
     }
 
-    fn installation() -> Value {
-        let targets = json!(["192.0.2.1:443"]);
-        json!({
-            "lakeApi": {"image": "lake-api"}, "podSecurityVersion": "v1.34",
-            "gateway": {"kind": "nobody"}, "monitoring": {"kind": "nobody"}, "operator": {"kind": "nobody"},
-            "objectStore": {
-                "endpoint": "http://192.0.2.2", "region": "r", "addresses": [], "port": 80, "personIndexBucket": "p",
-            },
-            "probe": {"outsideTcp": targets, "outsideUdp": targets, "metadata": targets, "intervalMinutes": 1},
-        })
-    }
-
     /// A tenant whose firewall stands as `isolated` says, and whose lake-api judges by `permits`.
     fn outcome(isolated: Finding, gateway: GatewayAccess, lake_api: Result<&[(&str, &str)], Silence>) -> Outcome {
         let name = TenantName::new("acme").unwrap();
@@ -105,8 +97,8 @@ mod tests {
             datasets: None,
             releases: None,
         };
-        let installation = Arc::new(serde_json::from_value(installation()).unwrap());
-        let plan = TenantPlan::bare(installation, name.clone(), "1a2b3c4d-0000".to_owned(), ComputeSize::Small);
+        let plan =
+            TenantPlan::bare(Arc::new(installation()), name.clone(), "1a2b3c4d-0000".to_owned(), ComputeSize::Small);
         Outcome {
             found: Found {
                 name,

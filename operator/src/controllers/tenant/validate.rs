@@ -237,6 +237,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fixture::installation;
 
     /// A permit object of about so many kilobytes, made in the `made`-th minute.
     fn object(id: &str, made: u32, kilobytes: usize, until: &str) -> oscar_crds::DataPermit {
@@ -288,24 +289,6 @@ mod tests {
         let in_force = object("B", 2, 600, "2030-01-01T00:00:00Z");
         assert_eq!(counting(&[over.clone(), in_force]), (vec!["B".to_owned()], Vec::new()));
         assert_eq!(counting(&[over]).0, ["A"], "it stays as long as it has room");
-    }
-
-    fn installation() -> Installation {
-        let targets = json!(["192.0.2.1:443"]);
-        serde_json::from_value(json!({
-            "lakeApi": {"image": format!("lake-api@sha256:{}", "1".repeat(64))}, "podSecurityVersion": "v1.34",
-            "gateway": {"kind": "nobody"}, "monitoring": {"kind": "nobody"}, "operator": {"kind": "nobody"},
-            "objectStore": {
-                "endpoint": "http://192.0.2.2", "region": "r", "addresses": ["192.0.2.2"], "port": 80,
-                "personIndexBucket": "person-index",
-            },
-            "probe": {
-                "outsideTcp": targets, "outsideUdp": targets, "resolvers": targets, "metadata": targets,
-                "apiServer": targets, "kubelets": targets, "intervalMinutes": 1,
-            },
-            "profiles": {"sds.yaml": ""},
-        }))
-        .unwrap()
     }
 
     #[test]
