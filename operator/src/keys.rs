@@ -176,17 +176,18 @@ impl KeyStore {
     }
 
     /// What was made for a tenant at the object store, as far as its Secret is there and says
-    /// so: also one whose keys are damaged can be taken down.
+    /// so, and whether the identities in it may be users': also one whose keys are damaged can be
+    /// taken down.
     ///
     /// # Errors
     /// When the API server does not answer.
-    pub async fn made(&self, tenant: &TenantName, tag: &str) -> Result<Option<Made>, KeysError> {
+    pub async fn made(&self, tenant: &TenantName, tag: &str) -> Result<(Option<Made>, bool), KeysError> {
         let name = tenant_secret(tenant, tag);
-        let Some(secret) = self.get(&name).await? else { return Ok(None) };
+        let Some(secret) = self.get(&name).await? else { return Ok((None, true)) };
         let data = secret.data.unwrap_or_default().into_iter();
         let mut texts =
             data.filter_map(|(field, ByteString(bytes))| Some((field, String::from_utf8(bytes).ok()?))).collect();
-        Ok(take_made(&mut texts))
+        Ok((take_made(&mut texts), may_be_of_users(&texts)))
     }
 
     /// Keeps what was made, changed identities or a new certificate. Key files are never written again.
@@ -370,6 +371,11 @@ fn take_made(texts: &mut BTreeMap<String, String>) -> Option<Made> {
     texts.remove(BUCKET).map(|bucket| Made { bucket, users })
 }
 
+/// Whether identities may be users': those of sessions have a token each.
+fn may_be_of_users(texts: &BTreeMap<String, String>) -> bool {
+    !["workspace", "intake"].iter().all(|zone| texts.contains_key(&format!("{zone}.session-token")))
+}
+
 fn texts(name: &str, secret: Secret) -> Result<BTreeMap<String, String>, KeysError> {
     let data = secret.data.unwrap_or_default().into_iter();
     data.map(|(field, ByteString(bytes))| match String::from_utf8(bytes) {
@@ -432,6 +438,16 @@ mod tests {
             take_made(&mut users.chain([bucket()]).collect()).unwrap().users
         };
         assert!(made(&[]) && made(&["true"]) && made(&["what"]) && !made(&["false"]));
+    }
+
+    #[test]
+    fn identities_without_a_token_each_may_be_users() {
+        for (token, of_users) in [(None, true), (Some("session"), false)] {
+            let keys = TenantKeys { access: Some(access(token)), ..TenantKeys::generate() };
+            assert_eq!(may_be_of_users(&data_of(&keys)), of_users);
+            assert_eq!(keys.access.is_none_or(|access| access.is_of_users()), of_users, "the same of what is read");
+        }
+        assert!(may_be_of_users(&data_of(&TenantKeys::generate())), "nobody knows");
     }
 
     #[test]

@@ -7,8 +7,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-/// Far longer than a reconcile takes by right. The erasure of a large bucket may take longer
-/// and goes on where it was.
+/// Far longer than a reconcile takes by right.
 pub const LONGEST: Duration = Duration::from_mins(5);
 
 /// It took too long.

@@ -27,6 +27,11 @@ impl Failures {
         Action::requeue(at_most.map_or(wait, |at_most| wait.min(at_most)))
     }
 
+    /// Whether the last time was a failure.
+    pub fn is_failing(&self, object: &str) -> bool {
+        self.0.lock().contains_key(object)
+    }
+
     /// After a success.
     pub fn after_success(&self, object: &str) {
         self.0.lock().remove(object);
@@ -69,8 +74,10 @@ mod tests {
     #[test]
     fn a_success_ends_the_row() {
         let failures = Failures::default();
+        assert!(!failures.is_failing("a"));
         let _ = failures.after_failure("a", true, None);
+        assert!(failures.is_failing("a") && !failures.is_failing("b"));
         failures.after_success("a");
-        assert!(failures.0.lock().is_empty());
+        assert!(!failures.is_failing("a"));
     }
 }

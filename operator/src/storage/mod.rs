@@ -89,7 +89,7 @@ pub struct Access {
 
 impl Access {
     /// Whether the identities are users' keys, which serve until they are removed.
-    const fn is_of_users(&self) -> bool {
+    pub(crate) const fn is_of_users(&self) -> bool {
         self.workspace.session_token.is_none() || self.intake.session_token.is_none()
     }
 }

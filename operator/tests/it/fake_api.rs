@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 /// A request that was to change something.
 #[derive(Debug, Clone)]
 pub(crate) struct Write {
+    pub(crate) method: Method,
     /// For example `/api/v1/namespaces/oscar-acme/configmaps/permits`.
     pub(crate) path: String,
     /// What was sent.
@@ -49,7 +50,7 @@ async fn answer(State(api): State<Api>, method: Method, uri: Uri, body: Bytes) -
     let path = uri.path();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     if method != Method::GET {
-        api.writes.lock().push(Write { path: path.to_owned(), body: body.clone() });
+        api.writes.lock().push(Write { method: method.clone(), path: path.to_owned(), body: body.clone() });
     }
     let failed = (api.fails)(&method, path);
     // Nothing is there before it is made.

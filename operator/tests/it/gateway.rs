@@ -7,7 +7,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::core::{DeserializeGuard, ObjectMeta};
 use oscar_blueprint::names::{GATEWAY_POLICY, Role, Zone};
-use oscar_blueprint::{Kind, TenantPlan, probe_plan};
+use oscar_blueprint::{Installation, Kind, Peer, TenantPlan, probe_plan};
 use oscar_crds::ComputeSize;
 use oscar_operator::controllers::context::Context;
 use oscar_operator::controllers::tenant;
@@ -76,15 +76,34 @@ impl Acme {
         let seen = Seen::of(&ObjectMeta::default(), TENANT_MANAGER);
         let policies = &self.context.world.objects[&Kind::of::<NetworkPolicy>()];
         policies.insert((WORKSPACE.to_owned(), GATEWAY_POLICY.to_owned()), Seen { ours: true, ..seen });
-        self.writes.lock().clear();
-        let _ = Box::pin(tenant::reconcile(Arc::new(DeserializeGuard(Ok(acme()))), Arc::clone(&self.context))).await;
+        self.reconcile().await;
         let writes = self.writes.lock();
         let status = writes.iter().rfind(|write| write.path.ends_with("/tenants/acme/status")).unwrap();
         let conditions = status.body["status"]["conditions"].as_array().unwrap();
         let isolated = conditions.iter().find(|condition| condition["type"] == "Isolated").unwrap();
-        let closed = writes.iter().any(|write| write.path.ends_with(GATEWAY_POLICY));
+        let closed = of_gateway(&writes).any(|method| method == Method::DELETE);
         (isolated["reason"].as_str().unwrap().to_owned(), closed)
     }
+
+    /// Looks once, as the controller does.
+    async fn reconcile(&self) {
+        self.writes.lock().clear();
+        let guard = Arc::new(DeserializeGuard(Ok(acme())));
+        if let Err(error) = Box::pin(tenant::reconcile(Arc::clone(&guard), Arc::clone(&self.context))).await {
+            let _ = tenant::error_policy(&guard, &error, &self.context);
+        }
+    }
+
+    /// Notes a lake-api that is there and does not say what it judges by.
+    fn silent(&self) {
+        let silent = PodSight { address: Some("127.9.9.9".parse().unwrap()), ..pod(Role::LakeApi, None) };
+        self.context.world.pods.insert((WORKSPACE.to_owned(), "lake-api".to_owned()), silent);
+    }
+}
+
+/// What was done to the gateway's policy.
+fn of_gateway(writes: &[Write]) -> impl Iterator<Item = &Method> {
+    writes.iter().filter(|write| write.path.ends_with(GATEWAY_POLICY)).map(|write| &write.method)
 }
 
 #[tokio::test]
@@ -105,8 +124,30 @@ async fn a_lake_api_that_may_judge_by_a_revoked_permit_is_closed_while_nothing_c
     assert_eq!(acme.look().await, ("Disturbed".to_owned(), true));
     acme.held_before();
     assert_eq!(acme.look().await, ("Remeasuring".to_owned(), false), "nobody judges, and the policies stand");
-    // It is there and does not say what it judges by.
-    let silent = PodSight { address: Some("127.9.9.9".parse().unwrap()), ..pod(Role::LakeApi, None) };
-    acme.context.world.pods.insert((WORKSPACE.to_owned(), "lake-api".to_owned()), silent);
+    acme.silent();
     assert_eq!(acme.look().await, ("Remeasuring".to_owned(), true));
+}
+
+#[tokio::test]
+async fn a_gateway_that_a_failure_has_closed_is_not_opened_for_the_next_one() {
+    let acme = Acme::at(permits_are_refused).await;
+    let mut installation = Installation::clone(&acme.context.installation());
+    let labels = [("app".to_owned(), "gateway".to_owned())].into();
+    installation.gateway = Peer::Pods { namespace: "gateway".to_owned(), labels };
+    *acme.context.installation.write() = Arc::new(installation);
+    acme.held_before();
+    acme.reconcile().await;
+    acme.held_before();
+    acme.reconcile().await;
+    assert_eq!(of_gateway(&acme.writes.lock()).collect::<Vec<_>>(), [Method::PATCH], "nobody judges by anything");
+    acme.silent();
+    acme.reconcile().await;
+    assert_eq!(of_gateway(&acme.writes.lock()).collect::<Vec<_>>(), [Method::DELETE]);
+    for _ in 0..3 {
+        acme.reconcile().await;
+        assert_eq!(of_gateway(&acme.writes.lock()).count(), 0, "neither opened nor closed anew");
+    }
+    acme.context.failures.after_success("acme");
+    acme.reconcile().await;
+    assert_eq!(of_gateway(&acme.writes.lock()).next(), Some(&Method::PATCH), "once a look has succeeded");
 }

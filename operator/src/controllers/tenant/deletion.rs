@@ -48,8 +48,8 @@ pub(super) async fn take_down(context: &Context, tenant: &Tenant) -> Result<Acti
     if !namespaces_are_gone(context, &name, &uid).await? {
         return Ok(Action::requeue(LOOK_AGAIN));
     }
-    let made = context.keys.made(&name, &tag_of(&uid)).await?;
-    let storage = tenant_storage(context, tenant, &name, &uid, made);
+    let (made, users) = context.keys.made(&name, &tag_of(&uid)).await?;
+    let storage = tenant_storage(context, tenant, &name, &uid, made, users);
     match tenant.spec.deletion_policy {
         DeletionPolicy::Retain => context.storage.retire(&storage).await?,
         DeletionPolicy::Erase => {

@@ -26,7 +26,7 @@ use crate::pki::PkiError;
 use crate::pull_secrets::{PullSecretError, pull_secrets};
 use crate::ring::tried_by;
 use crate::sight::{DeploymentSight, PodSight};
-use crate::storage::{Ensured, Made, StorageError, TenantStorage};
+use crate::storage::{Access, Ensured, Made, StorageError, TenantStorage};
 
 /// Why the step failed.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +110,7 @@ pub(crate) async fn dereference(context: &Context, tenant: &Tenant) -> Result<Fo
     })
 }
 
-/// What the store is to hold for a tenant.
+/// What the store is to hold for a tenant; `users`: whether its identities may be users', where nothing is recorded.
 #[must_use]
 pub(crate) fn tenant_storage(
     context: &Context,
@@ -118,9 +118,10 @@ pub(crate) fn tenant_storage(
     name: &TenantName,
     uid: &str,
     made: Option<Made>,
+    users: bool,
 ) -> TenantStorage {
     // A Secret of before buckets were recorded there: the status names the bucket.
-    let named = || tenant.status.as_ref()?.bucket.clone().map(|bucket| Made { bucket, users: true });
+    let named = || tenant.status.as_ref()?.bucket.clone().map(|bucket| Made { bucket, users });
     TenantStorage {
         made: made.or_else(named),
         tenant: name.clone(),
@@ -148,7 +149,8 @@ async fn secrets(
         }
     };
     let before = keys.clone();
-    let wanted = tenant_storage(context, tenant, name, uid, keys.made.clone());
+    let users = keys.access.as_ref().is_none_or(Access::is_of_users);
+    let wanted = tenant_storage(context, tenant, name, uid, keys.made.clone(), users);
     let storage = context.storage.ensure(&wanted, keys.access.as_ref()).await;
     if let Ok(Ensured { bucket, users, access, guarantees: _ }) = &storage {
         keys.made = Some(Made { bucket: bucket.clone(), users: *users });

@@ -140,14 +140,12 @@ pub async fn reconcile(guard: Arc<DeserializeGuard<Tenant>>, context: Arc<Contex
         }
     };
     let mut outcome = None;
-    let work = async {
-        if tenant.metadata.deletion_timestamp.is_some() {
-            deletion::take_down(&context, tenant).await
-        } else {
-            stand_up(&context, tenant, &mut outcome).await
-        }
+    // Erasing takes as long as it takes, and is certified as one; each of its requests has a limit of its own.
+    let result = if tenant.metadata.deletion_timestamp.is_some() {
+        deletion::take_down(&context, tenant).await
+    } else {
+        within(LONGEST, stand_up(&context, tenant, &mut outcome)).await
     };
-    let result = within(LONGEST, work).await;
     match &result {
         Ok(_) => context.failures.after_success(&tenant.name_any()),
         Err(error) => within(LAST_WORDS, after_failure(&context, tenant, error, outcome)).await?,
@@ -244,7 +242,9 @@ async fn stand_up(context: &Context, tenant: &Tenant, outcome: &mut Option<Outco
     doors?;
     say(context, tenant, outcome).await?;
     let settled = update_status::is_at_rest(tenant, update_status::findings(tenant, outcome).iter());
-    let wait = if settled { REVISIT } else { SOON };
+    // The gateway may have been held back for a failure that is over.
+    let held_back = validated.plan.running == Running::Yes && validated.plan.gateway != verdict.gateway;
+    let wait = if settled && !held_back { REVISIT } else { SOON };
     Ok(Action::requeue(break_glass::next_end(context, tenant, &found.name).map_or(wait, |closes| wait.min(closes))))
 }
 
@@ -252,7 +252,7 @@ async fn stand_up(context: &Context, tenant: &Tenant, outcome: &mut Option<Outco
 async fn look(context: &Context, tenant: &Tenant) -> Result<Outcome, TenantError> {
     let found = dereference::dereference(context, tenant).await?;
     let known_keys = issuer_keys::known_keys(context, tenant, &found).await;
-    let mut validated = validate::validate(
+    let validated = validate::validate(
         tenant,
         &found,
         &context.installation(),
@@ -265,11 +265,16 @@ async fn look(context: &Context, tenant: &Tenant) -> Result<Outcome, TenantError
         let message = "A suspended tenant runs nothing that could be measured.";
         verdict.finding = Finding::unknown(ISOLATED, "Suspended", message);
     }
-    validated.plan.gateway = match validated.plan.running {
-        Running::Yes => verdict.gateway,
-        Running::Suspended => GatewayAccess::Withdrawn,
+    let running = validated.plan.running;
+    let mut outcome = Outcome { found, validated, verdict };
+    // What the last failure closed stays closed until a whole look has succeeded: opened anew at the start of each, it
+    // would be open while the next failure is waited for.
+    let held_back = context.failures.is_failing(&tenant.name_any()) && !outcome.judges_by_wanted_permits();
+    outcome.validated.plan.gateway = match running {
+        Running::Yes if !held_back => outcome.verdict.gateway,
+        Running::Yes | Running::Suspended => GatewayAccess::Withdrawn,
     };
-    Ok(Outcome { found, validated, verdict })
+    Ok(outcome)
 }
 
 /// Closes what must not be open, before everything that could fail or hang, and says so: whoever
