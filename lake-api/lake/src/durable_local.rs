@@ -7,8 +7,9 @@
 //! Delta log is read in listing order.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -18,6 +19,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
+use parking_lot::Mutex;
 
 /// The store over one directory.
 #[derive(Debug)]
@@ -59,12 +61,10 @@ impl ObjectStore for DurableLocal {
         blocking(move || put_durably(&path, &payload, replace)).await
     }
 
-    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let path = self.inner.path_to_filesystem(location)?;
-        let parent = parent_of(&path)?.to_owned();
-        blocking(move || create_directories(&parent).map_err(local_error)).await?;
-        let inner = self.inner.put_multipart_opts(location, opts).await?;
-        Ok(Box::new(DurableUpload { inner, path }))
+        let upload = blocking(move || DurableUpload::begin(path)).await?;
+        Ok(Box::new(upload))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -106,32 +106,99 @@ fn sorted(listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static,
     .boxed()
 }
 
-/// An upload in parts; flushed when it is completed.
+/// An upload in parts beside its place. What has arrived is flushed while more is on its way, so that completing a
+/// large object waits for the last of it alone.
 #[derive(Debug)]
 struct DurableUpload {
-    inner: Box<dyn MultipartUpload>,
+    /// Locked while a part is written at its place.
+    file: Arc<Mutex<File>>,
+    /// The same file, to flush it meanwhile.
+    flushed: Arc<File>,
+    /// Where the parts are until they are complete.
+    staged: Option<PathBuf>,
     path: PathBuf,
+    /// Bytes of the parts so far.
+    length: u64,
+    flushes: Flushes,
+}
+
+/// Flushes under way. Each is asked for its outcome: an error of the disk is told once.
+type Flushes = Arc<Mutex<Vec<tokio::task::JoinHandle<Result<()>>>>>;
+
+impl DurableUpload {
+    fn begin(path: PathBuf) -> Result<Self> {
+        create_directories(parent_of(&path)?).map_err(local_error)?;
+        let staged = staged_path(&path);
+        let file = create(&staged).map_err(local_error)?;
+        let flushed = file.try_clone().map_err(local_error)?;
+        Ok(Self {
+            file: Arc::new(Mutex::new(file)),
+            flushed: Arc::new(flushed),
+            staged: Some(staged),
+            path,
+            length: 0,
+            flushes: Arc::default(),
+        })
+    }
+
+    /// Waits until nothing is written or flushed any more.
+    async fn settle(&self) -> Result<()> {
+        let mut settled = Ok(());
+        loop {
+            let Some(flush) = self.flushes.lock().pop() else { return settled };
+            settled = settled.and(flush.await.map_err(|source| Error::JoinError { source })?);
+        }
+    }
 }
 
 #[async_trait]
 impl MultipartUpload for DurableUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        self.inner.put_part(data)
+        let place = self.length;
+        self.length += data.content_length() as u64;
+        let (file, flushed, flushes) = (Arc::clone(&self.file), Arc::clone(&self.flushed), Arc::clone(&self.flushes));
+        Box::pin(async move {
+            blocking(move || {
+                let mut file = file.lock();
+                file.seek(SeekFrom::Start(place)).map_err(local_error)?;
+                data.iter().try_for_each(|bytes| file.write_all(bytes)).map_err(local_error)
+            })
+            .await?;
+            flushes.lock().push(tokio::spawn(blocking(move || flushed.sync_data().map_err(local_error))));
+            Ok(())
+        })
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let result = self.inner.complete().await?;
-        let path = self.path.clone();
+        self.settle().await?;
+        let staged = self.staged.take().ok_or_else(|| local_error(ErrorKind::NotFound.into()))?;
+        let (flushed, path) = (Arc::clone(&self.flushed), self.path.clone());
         blocking(move || {
-            File::open(&path).and_then(|file| file.sync_all()).map_err(local_error)?;
+            let placed = flushed.sync_all().and_then(|()| std::fs::rename(&staged, &path));
+            if let Err(error) = placed {
+                let _ = std::fs::remove_file(&staged);
+                return Err(local_error(error));
+            }
             sync_directory(parent_of(&path)?).map_err(local_error)
         })
         .await?;
-        Ok(result)
+        Ok(PutResult { e_tag: None, version: None })
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.inner.abort().await
+        // What could not be flushed is not wanted any more.
+        let _ = self.settle().await;
+        let Some(staged) = self.staged.take() else { return Ok(()) };
+        blocking(move || std::fs::remove_file(staged).map_err(local_error)).await
+    }
+}
+
+impl Drop for DurableUpload {
+    fn drop(&mut self) {
+        // Given up without a word: nobody sees the file, but it need not stay.
+        if let Some(staged) = self.staged.take() {
+            let _ = std::fs::remove_file(staged);
+        }
     }
 }
 
@@ -157,8 +224,12 @@ fn put_durably(path: &FsPath, payload: &PutPayload, replace: bool) -> Result<Put
     Ok(PutResult { e_tag: None, version: None })
 }
 
+fn create(staged: &FsPath) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(staged)
+}
+
 fn write_staged(staged: &FsPath, payload: &PutPayload) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(staged)?;
+    let mut file = create(staged)?;
     for bytes in payload {
         file.write_all(bytes)?;
     }
@@ -198,4 +269,55 @@ fn sync_directory(directory: &FsPath) -> io::Result<()> {
 fn sync_directory(_directory: &FsPath) -> io::Result<()> {
     // Other systems cannot open a directory to flush it; the file itself is flushed.
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::try_join_all;
+    use object_store::ObjectStoreExt;
+
+    use super::*;
+
+    /// The files of a directory, also those that listings leave out.
+    fn files(root: &FsPath) -> usize {
+        std::fs::read_dir(root.join("table")).map_or(0, Iterator::count)
+    }
+
+    #[tokio::test]
+    async fn parts_are_an_object_once_they_are_complete_whichever_arrives_first() {
+        let root = tempfile::tempdir().unwrap();
+        let store = DurableLocal::new(root.path()).unwrap();
+        let path = Path::from("table/file");
+        let mut upload = store.put_multipart(&path).await.unwrap();
+        let mut parts: Vec<_> =
+            (0..8u8).map(|part| upload.put_part(vec![part; 1000 + usize::from(part)].into())).collect();
+        parts.reverse();
+        try_join_all(parts).await.unwrap();
+        assert!(store.head(&path).await.is_err() && store.list(None).next().await.is_none());
+        upload.complete().await.unwrap();
+        let read = store.get(&path).await.unwrap().bytes().await.unwrap();
+        let expected: Vec<u8> = (0..8u8).flat_map(|part| vec![part; 1000 + usize::from(part)]).collect();
+        assert_eq!((read.as_ref(), files(root.path())), (expected.as_slice(), 1));
+        assert!(upload.complete().await.is_err(), "only once");
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_is_given_up_leaves_nothing_and_keeps_what_was_there() {
+        let root = tempfile::tempdir().unwrap();
+        let store = DurableLocal::new(root.path()).unwrap();
+        let path = Path::from("table/file");
+        store.put(&path, "before".into()).await.unwrap();
+        for by_word in [true, false] {
+            let mut upload = store.put_multipart(&path).await.unwrap();
+            upload.put_part("after".into()).await.unwrap();
+            assert_eq!(files(root.path()), 2);
+            if by_word {
+                upload.abort().await.unwrap();
+                assert!(upload.complete().await.is_err());
+            }
+            drop(upload);
+            assert_eq!(files(root.path()), 1);
+        }
+        assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "before");
+    }
 }
