@@ -31,6 +31,7 @@ use tokio::sync::Mutex;
 
 use super::map::{HashedKey, PersonMap};
 use super::mark::IndexMark;
+use crate::fast_hash::{FastHash, FastSet};
 use crate::pseudonymise::{KeyCheckError, confirm};
 
 const MAGIC: &[u8; 8] = b"OSCARPI1";
@@ -138,7 +139,7 @@ impl PersonIndexStore {
         // Somebody else may have taken ours.
         wanted.extend_from_slice(keys);
         for _ in 0..ATTEMPTS {
-            let known: Option<Vec<u32>> = keys.iter().map(|key| state.map.get(key)).collect();
+            let known: Option<Vec<u32>> = state.map.get_all(keys).map(|(_, number)| number).collect();
             if let Some(numbers) = known {
                 return Ok(numbers);
             }
@@ -152,9 +153,9 @@ impl PersonIndexStore {
     async fn append_missing(&self, state: &mut State, keys: &[HashedKey]) -> Result<(), PersonIndexError> {
         // Numbers of other processes come first: on a fresh start this loads the whole index.
         self.read_new_segments(state).await?;
-        let mut seen = std::collections::HashSet::with_capacity(keys.len());
-        let missing: Vec<HashedKey> =
-            keys.iter().filter(|key| state.map.get(key).is_none() && seen.insert(**key)).copied().collect();
+        let mut seen = FastSet::with_capacity_and_hasher(keys.len(), FastHash::default());
+        let unknown = state.map.get_all(keys).filter(|(_, number)| number.is_none());
+        let missing: Vec<HashedKey> = unknown.map(|(key, _)| *key).filter(|key| seen.insert(*key)).collect();
         if missing.is_empty() {
             return Ok(());
         }

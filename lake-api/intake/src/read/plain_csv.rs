@@ -181,18 +181,16 @@ impl Rows {
 }
 
 /// Which of 64 bytes are a given one, the first in the lowest bit.
+#[inline]
 fn equal(chunk: &[u8; 64], byte: u8) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-    let wanted = ONES * u64::from(byte);
-    let (words, _) = chunk.as_chunks::<8>();
-    (0..).step_by(8).zip(words).fold(0, |found, (shift, word)| {
-        // Eight bytes at once: a byte that is the wanted one becomes zero, and only then has no bit that carries.
-        let other = u64::from_le_bytes(*word) ^ wanted;
-        let same = !((other & LOW).wrapping_add(LOW) | other | LOW) >> 7;
-        // The eight lowest bits of the bytes, side by side.
-        found | (same.wrapping_mul(0x0102_0408_1020_4080) >> 56) << shift
-    })
+    let mut same = [0; 64];
+    for (same, other) in same.iter_mut().zip(chunk) {
+        *same = u8::from(*other == byte);
+    }
+    let (words, _) = same.as_chunks::<8>();
+    // The lowest bits of eight bytes, side by side.
+    let bits = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    (0..).step_by(8).zip(words).fold(0, |found, (shift, word)| found | bits(word) << shift)
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ use crate::{DeliveryReport, IntakeError, Progress, Refusal, TableReport};
 
 /// Deliveries that may overtake this one before it gives up.
 const PATIENCE: usize = 10;
-/// Workers for each core: one may wait for the store to number its persons while another computes.
-const WORKERS_PER_CORE: usize = 2;
+/// Workers for each core: most may wait for the store to number their persons while others compute.
+const WORKERS_PER_CORE: usize = 4;
 /// More workers than this do not read faster.
 const MOST_WORKERS: usize = 8;
 

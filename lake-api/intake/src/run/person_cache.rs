@@ -102,12 +102,10 @@ impl PersonCache {
         let mut persons = Vec::with_capacity(cells.len());
         let mut hashes = [0; TOGETHER];
         for cells in cells.chunks(TOGETHER) {
-            let mut touched = 0;
             for (cell, hash) in cells.iter().zip(&mut hashes) {
                 *hash = cell.map_or(0, |CellKey(key)| self.places.hash_one(key));
-                touched ^= table.touch(*hash);
             }
-            std::hint::black_box(touched);
+            table.touch_all(hashes.get(..cells.len()).unwrap_or_default());
             let found = cells.iter().zip(&hashes).map(|(cell, hash)| table.person((*cell)?.0, *hash));
             persons.extend(found);
         }
@@ -115,11 +113,18 @@ impl PersonCache {
     }
 
     /// Remembers the persons of cells.
-    pub(crate) fn remember(&self, persons: impl Iterator<Item = (CellKey, Person)>) {
+    pub(crate) fn remember(&self, persons: &[(CellKey, Person)]) {
         let mut table = self.table.write();
-        for (CellKey(key), person) in persons {
-            table.put(key, self.places.hash_one(key), person);
-            if table.len * 5 > table.places.len() * WAYS * 2 && table.places.len() < MOST_PLACES {
+        let mut hashes = [0; TOGETHER];
+        for persons in persons.chunks(TOGETHER) {
+            for ((CellKey(key), _), hash) in persons.iter().zip(&mut hashes) {
+                *hash = self.places.hash_one(key);
+            }
+            table.touch_all(hashes.get(..persons.len()).unwrap_or_default());
+            for ((CellKey(key), person), hash) in persons.iter().zip(&hashes) {
+                table.put(*key, *hash, *person);
+            }
+            while table.len * 5 > table.places.len() * WAYS * 2 && table.places.len() < MOST_PLACES {
                 table.grow(&self.places);
             }
         }
@@ -151,9 +156,17 @@ impl Table {
         usize::try_from(hash & (self.places.len() as u64 - 1)).unwrap_or_default()
     }
 
-    /// Something of a key's place.
+    /// Something of both lines of a key's place.
     fn touch(&self, hash: u64) -> u32 {
-        self.places.get(self.place(hash)).map_or(0, |place| place.indexes.first().copied().unwrap_or_default())
+        let Some(place) = self.places.get(self.place(hash)) else { return 0 };
+        let [index, ..] = place.indexes;
+        let [.., pseudonym] = place.pseudonyms;
+        index ^ u32::from(pseudonym == Pseudonym::default())
+    }
+
+    /// Something of the places of keys, so that they are fetched from memory together.
+    fn touch_all(&self, hashes: &[u64]) {
+        std::hint::black_box(hashes.iter().fold(0, |touched, hash| touched ^ self.touch(*hash)));
     }
 
     /// Place and way of a key.
@@ -243,7 +256,7 @@ mod tests {
         let cache = PersonCache::default();
         let most = i64::try_from(MOST_PLACES * WAYS * 3 / 2).unwrap();
         let persons = (0..most).map(|n| (PersonCache::number_key(n), person(u32::try_from(n).unwrap())));
-        cache.remember(persons);
+        cache.remember(&persons.collect::<Vec<_>>());
         let cells: Vec<_> = (-10..most).map(|n| Some(PersonCache::number_key(n))).chain([None]).collect();
         let found = cache.find(&cells);
         assert_eq!(found.len(), cells.len());
@@ -264,7 +277,8 @@ mod tests {
     #[test]
     fn below_its_largest_size_it_forgets_next_to_nobody() {
         let cache = PersonCache::default();
-        cache.remember((0..300_000).map(|n| (cache.text_key(&format!("{n:010}"), None), person(n))));
+        let persons = (0..300_000).map(|n| (cache.text_key(&format!("{n:010}"), None), person(n)));
+        cache.remember(&persons.collect::<Vec<_>>());
         let cells: Vec<_> = (0..300_000).map(|n| Some(cache.text_key(&format!("{n:010}"), None))).collect();
         let known = cache.find(&cells).iter().flatten().count();
         assert!(known > 295_000, "{known}");

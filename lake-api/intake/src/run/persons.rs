@@ -119,10 +119,10 @@ impl Persons {
         if pseudonyms.len() != unknown.len() || numbers.len() != unknown.len() {
             return Err(IntakeError::Interrupted);
         }
-        let persons: Vec<Person> =
-            pseudonyms.into_iter().zip(numbers).map(|(pseudonym, index)| Person { pseudonym, index }).collect();
-        self.cache.remember(unknown.iter().map(|(cell, _)| *cell).zip(persons.iter().copied()));
-        Ok(persons)
+        let persons = pseudonyms.into_iter().zip(numbers).map(|(pseudonym, index)| Person { pseudonym, index });
+        let named: Vec<(CellKey, Person)> = unknown.iter().map(|(cell, _)| *cell).zip(persons).collect();
+        self.cache.remember(&named);
+        Ok(named.into_iter().map(|(_, person)| person).collect())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::read::{Block, BlockSink, ReadError, read_resource};
 use crate::{IntakeError, Refusal};
 
 /// Blocks that wait on every way.
-const WAITING: usize = 2;
+const WAITING: usize = 1;
 
 type Raw = Result<Block, ReadError>;
 type Checked = Result<CheckedBlock, IntakeError>;
