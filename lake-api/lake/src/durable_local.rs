@@ -113,7 +113,7 @@ struct DurableUpload {
     /// Locked while a part is written at its place.
     file: Arc<Mutex<File>>,
     /// The same file, to flush it meanwhile.
-    flushed: Arc<File>,
+    same: Arc<File>,
     /// Where the parts are until they are complete.
     staged: Option<PathBuf>,
     path: PathBuf,
@@ -130,10 +130,10 @@ impl DurableUpload {
         create_directories(parent_of(&path)?).map_err(local_error)?;
         let staged = staged_path(&path);
         let file = create(&staged).map_err(local_error)?;
-        let flushed = file.try_clone().map_err(local_error)?;
+        let same = file.try_clone().map_err(local_error)?;
         Ok(Self {
             file: Arc::new(Mutex::new(file)),
-            flushed: Arc::new(flushed),
+            same: Arc::new(same),
             staged: Some(staged),
             path,
             length: 0,
@@ -156,7 +156,7 @@ impl MultipartUpload for DurableUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         let place = self.length;
         self.length += data.content_length() as u64;
-        let (file, flushed, flushes) = (Arc::clone(&self.file), Arc::clone(&self.flushed), Arc::clone(&self.flushes));
+        let (file, same, flushes) = (Arc::clone(&self.file), Arc::clone(&self.same), Arc::clone(&self.flushes));
         Box::pin(async move {
             blocking(move || {
                 let mut file = file.lock();
@@ -164,7 +164,7 @@ impl MultipartUpload for DurableUpload {
                 data.iter().try_for_each(|bytes| file.write_all(bytes)).map_err(local_error)
             })
             .await?;
-            flushes.lock().push(tokio::spawn(blocking(move || flushed.sync_data().map_err(local_error))));
+            flushes.lock().push(tokio::spawn(blocking(move || same.sync_data().map_err(local_error))));
             Ok(())
         })
     }
@@ -172,9 +172,9 @@ impl MultipartUpload for DurableUpload {
     async fn complete(&mut self) -> Result<PutResult> {
         self.settle().await?;
         let staged = self.staged.take().ok_or_else(|| local_error(ErrorKind::NotFound.into()))?;
-        let (flushed, path) = (Arc::clone(&self.flushed), self.path.clone());
+        let (same, path) = (Arc::clone(&self.same), self.path.clone());
         blocking(move || {
-            let placed = flushed.sync_all().and_then(|()| std::fs::rename(&staged, &path));
+            let placed = same.sync_all().and_then(|()| std::fs::rename(&staged, &path));
             if let Err(error) = placed {
                 let _ = std::fs::remove_file(&staged);
                 return Err(local_error(error));
